@@ -1,0 +1,60 @@
+"""Validation at the public door: every message is one line — the rule, the value received, the remedy."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+class ConvergenceError(RuntimeError):
+    """A numerical method failed to converge; the message says which and what was reached."""
+
+
+def fail(rule: str, got: str, remedy: str) -> ValueError:
+    """A ``ValueError`` of the house form ``rule (got value); remedy``, for the caller to raise."""
+    return ValueError(f"{rule} (got {got}); {remedy}")
+
+
+def positive(name: str, value: Any, remedy: str) -> float:
+    """``value`` as a finite float > 0, or a ``ValueError`` / ``TypeError``."""
+    number = real(name, value, remedy)
+    if not number > 0:
+        raise fail(f"{name} must be positive", repr(value), remedy)
+    return number
+
+
+def real(name: str, value: Any, remedy: str) -> float:
+    """``value`` as a finite float, or a ``ValueError`` / ``TypeError``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a real number (got {type(value).__name__} {value!r}); {remedy}")
+    if not math.isfinite(value):
+        raise fail(f"{name} must be finite", repr(value), remedy)
+    return float(value)
+
+
+def integer(name: str, value: Any, remedy: str, *, at_least: int) -> int:
+    """``value`` as an int ≥ ``at_least``, or a ``ValueError`` / ``TypeError``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer (got {type(value).__name__} {value!r}); {remedy}")
+    if value < at_least:
+        raise fail(f"{name} must be at least {at_least}", repr(value), remedy)
+    return int(value)
+
+
+def array(name: str, value: Any, remedy: str, *, shape: Sequence[int] | None = None) -> np.ndarray:
+    """``value`` as a new contiguous float64 array of finite entries, of the given shape if one is stated."""
+    try:
+        result = np.array(value, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of real numbers (got {type(value).__name__}); {remedy}") from error
+    if shape is not None and result.shape != tuple(shape):
+        raise fail(f"{name} must have shape {tuple(shape)}", f"shape {result.shape}", remedy)
+    finite = np.isfinite(result)
+    if not finite.all():
+        index = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise fail(f"{name} must be finite", f"{result[index]} at index {index}", remedy)
+    return result

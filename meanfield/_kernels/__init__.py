@@ -1,0 +1,1 @@
+"""Compiled kernels, each beside its NumPy twin; imported where they are first needed, never by ``import meanfield``."""

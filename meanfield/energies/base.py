@@ -1,0 +1,130 @@
+"""The interface of an energy, and the sums and multiples every energy has."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .. import _check
+
+if TYPE_CHECKING:
+    from ..measures import TorusDensity
+    from ..torus import Torus
+
+
+class PowerTerm(NamedTuple):
+    """One term ``coefficient · ρ^exponent`` of a pressure."""
+
+    coefficient: float
+    exponent: float
+
+
+class Energy(ABC):
+    """A functional E of a density with L² differential ``δE/δρ``; ``E1 + E2`` and ``λ E`` are energies.
+
+    The energies of this package on densities are *local*: ``E(ρ) = ∫ f(ρ) + ∫ V ρ + const``. Their Wasserstein flow
+    is ``∂_tρ = ΔP(ρ) + div(ρ∇V)``, ``P' = ρf''``: :meth:`pressure` and :meth:`potential` say P and V, which is what
+    the short form of the flow, the splitting of exponential steppers and the bounds of explicit ones need.
+    """
+
+    @abstractmethod
+    def value(self, state: TorusDensity) -> float:
+        """E(ρ)."""
+
+    @abstractmethod
+    def differential(self, state: TorusDensity) -> np.ndarray:
+        """δE/δρ on the grid, (n, …, n): ``dE(ρ + εφ)/dε = ⟨δE/δρ, φ⟩``."""
+
+    @abstractmethod
+    def pressure(self) -> tuple[PowerTerm, ...]:
+        """Terms of ``P(ρ) = Σ c_i ρ^{m_i}``, empty if the energy is linear in ρ."""
+
+    def potential(self, torus: Torus) -> np.ndarray | None:
+        """V on the grid (n, …, n), or None if the energy has no linear part."""
+        return None
+
+    def terms(self) -> tuple[Energy, ...]:
+        """The energies this one is a sum of (itself alone, unless it is a sum)."""
+        return (self,)
+
+    def check(self, state: TorusDensity) -> None:
+        """Refuse a state this energy is not defined on (a ``ValueError``)."""
+        return None
+
+    def symbol(self, state: TorusDensity) -> tuple[float, float]:
+        """Least and greatest diffusivity ``P'(ρ)`` on the state: the linearised flow is ``P'(ρ)Δ`` to leading order."""
+        low, high = float(state.values.min()), float(state.values.max())
+        least = greatest = 0.0
+        for c, m in self.pressure():
+            ends = [c * m * low ** (m - 1) if low > 0 or m >= 1 else np.inf, c * m * high ** (m - 1)]
+            least, greatest = least + min(ends), greatest + max(ends)
+        return least, greatest
+
+    def __add__(self, other: Energy) -> Sum:
+        return Sum((*self.terms(), *other.terms())) if isinstance(other, Energy) else NotImplemented
+
+    def __mul__(self, factor: float) -> Energy:
+        return Multiple(self, factor)
+
+    __rmul__ = __mul__
+
+
+@dataclass(frozen=True)
+class Sum(Energy):
+    """``Σ_i E_i``; made by ``E1 + E2``."""
+
+    parts: tuple[Energy, ...]
+
+    def value(self, state: TorusDensity) -> float:
+        return sum(part.value(state) for part in self.parts)
+
+    def differential(self, state: TorusDensity) -> np.ndarray:
+        return sum(part.differential(state) for part in self.parts)  # type: ignore[return-value]
+
+    def pressure(self) -> tuple[PowerTerm, ...]:
+        return tuple(term for part in self.parts for term in part.pressure())
+
+    def potential(self, torus: Torus) -> np.ndarray | None:
+        fields = [field for part in self.parts if (field := part.potential(torus)) is not None]
+        return sum(fields) if fields else None  # type: ignore[return-value]
+
+    def terms(self) -> tuple[Energy, ...]:
+        return self.parts
+
+    def check(self, state: TorusDensity) -> None:
+        for part in self.parts:
+            part.check(state)
+
+
+@dataclass(frozen=True)
+class Multiple(Energy):
+    """``λ E``, λ > 0 (a negative multiple of a convex energy has no flow); made by ``λ * E``."""
+
+    energy: Energy
+    factor: float
+
+    def __post_init__(self) -> None:
+        _check.positive("the multiple of an energy", self.factor, "change the sign inside a Potential instead")
+
+    def value(self, state: TorusDensity) -> float:
+        return self.factor * self.energy.value(state)
+
+    def differential(self, state: TorusDensity) -> np.ndarray:
+        return self.factor * self.energy.differential(state)
+
+    def pressure(self) -> tuple[PowerTerm, ...]:
+        return tuple(PowerTerm(self.factor * c, m) for c, m in self.energy.pressure())
+
+    def potential(self, torus: Torus) -> np.ndarray | None:
+        field = self.energy.potential(torus)
+        return None if field is None else self.factor * field
+
+    def terms(self) -> tuple[Energy, ...]:
+        parts = self.energy.terms()
+        return (self,) if parts == (self.energy,) else tuple(Multiple(part, self.factor) for part in parts)
+
+    def check(self, state: TorusDensity) -> None:
+        self.energy.check(state)

@@ -1,0 +1,149 @@
+"""Gradient flows: an energy in a geometry, the table of supported pairs, and the loop over steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from . import _check
+from .energies import Energy, InternalEnergy, KullbackLeibler, L2Distance, Multiple, Potential
+from .geometries import Geometry, Wasserstein
+from .measures import TorusDensity
+from .rates import FluxRate, PressureRate
+from .status import Status
+from .steppers.base import StepInfo, Stepper
+
+# The supported pairs: (state, energy, geometry) -> right-hand side. Sums and multiples are supported term by term.
+# Local energies in Wasserstein have the shorter pressure form; FluxRate is the general one it is tested against.
+PAIRS: dict[tuple[type, type, type], Callable] = {
+    (TorusDensity, InternalEnergy, Wasserstein): PressureRate,
+    (TorusDensity, L2Distance, Wasserstein): PressureRate,
+    (TorusDensity, KullbackLeibler, Wasserstein): PressureRate,
+    (TorusDensity, Potential, Wasserstein): PressureRate,
+}
+
+
+def _atoms(energy: Energy) -> Iterator[Energy]:
+    """The energies a sum of multiples is made of."""
+    for term in energy.terms():
+        yield from _atoms(term.energy) if isinstance(term, Multiple) else (term,)
+
+
+def _words(kinds: set[type]) -> str:
+    return ", ".join(sorted(kind.__name__ for kind in kinds))
+
+
+@dataclass(frozen=True)
+class GradientFlow:
+    """The gradient flow of an energy in a geometry: ``∂_tμ = −grad E(μ)``.
+
+    Parameters
+    ----------
+    energy : Energy — with sums and multiples
+    geometry : Geometry
+
+    Raises
+    ------
+    TypeError
+        For an energy or geometry of no supported pair; the message names the supported ones.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.GradientFlow(mf.InternalEnergy(2), mf.Wasserstein())
+    GradientFlow(energy=InternalEnergy(exponent=2, coefficient=1.0), geometry=Wasserstein())
+    """
+
+    energy: Energy
+    geometry: Geometry
+
+    def __post_init__(self) -> None:
+        geometries = {key[2] for key in PAIRS}
+        if type(self.geometry) not in geometries:
+            raise TypeError(
+                f"geometry must be one of {_words(geometries)} (got {type(self.geometry).__name__}); pass mf.Wasserstein()"
+            )
+        energies = {key[1] for key in PAIRS if key[2] is type(self.geometry)}
+        if not isinstance(self.energy, Energy):
+            raise TypeError(f"energy must be an Energy (got {type(self.energy).__name__}); use one of {_words(energies)}")
+        for atom in _atoms(self.energy):
+            if type(atom) not in energies:
+                raise TypeError(
+                    f"{type(self.geometry).__name__} supports the energies {_words(energies)} "
+                    f"(got {type(atom).__name__}); write it as a sum of these"
+                )
+
+    def check(self, state: Any) -> None:
+        """Refuse a state this flow is not defined on, before any work (``TypeError`` or ``ValueError``)."""
+        states = {key[0] for key in PAIRS}
+        if type(state) not in states:
+            raise TypeError(f"state must be one of {_words(states)} (got {type(state).__name__}); use torus.density(...)")
+        self.energy.check(state)
+
+    def rate(self, state: TorusDensity) -> PressureRate | FluxRate:
+        """The right-hand side of this pair on the state's grid, with scratch space of its own."""
+        self.check(state)
+        return PressureRate(self.energy, state.torus)
+
+    @property
+    def equation(self) -> str:
+        """The partial differential equation, as text."""
+        pressure = " + ".join(
+            ("" if c == 1 else f"{c:.6g} ") + ("rho" if m == 1 else f"rho^{m:g}") for c, m in self.energy.pressure()
+        )
+        drift = any(isinstance(atom, Potential | L2Distance | KullbackLeibler) for atom in _atoms(self.energy))
+        terms = ([f"Laplacian({pressure})"] if pressure else []) + (["div(rho grad V)"] if drift else [])
+        return "d_t rho = " + " + ".join(terms)
+
+    def dissipation(self, state: TorusDensity) -> float:
+        """``|∂E|²(μ)``, which is −dE/dt along the flow."""
+        return self.geometry.squared_norm(state, self.energy.differential(state))
+
+
+def march(
+    flow: GradientFlow, state: Any, stepper: Stepper, *, t: float, until: float, memory: Any = None
+) -> Iterator[tuple[float, Any, Any, StepInfo]]:
+    """Steps from t to ``until``: ``(t, state, memory, info)`` after each; a refused step is yielded and ends it."""
+    memory = stepper.init(flow, state) if memory is None else memory
+    while t < until:
+        state, memory, info = stepper.step(flow, t, state, memory, until)
+        t = info.time
+        yield t, state, memory, info
+        if info.status is not Status.RUNNING:
+            return
+
+
+def iterate(
+    flow: GradientFlow, state: Any, stepper: Stepper, *, t: float = 0.0, until: float = math.inf
+) -> Iterator[tuple[float, Any, StepInfo]]:
+    """The loop a user may own: a generator of ``(t, state, info)`` after every step.
+
+    Parameters
+    ----------
+    flow : GradientFlow
+    state : TorusDensity — the state at time ``t``
+    stepper : Stepper
+    t, until : float — first time, and the time not to be passed (default: none; leave the loop yourself)
+
+    Yields
+    ------
+    (t, state, info) : float, state, StepInfo
+        ``info.status`` other than ``RUNNING`` says that no step was taken and the iteration ends.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> rho = mf.Torus(32).density(lambda x: 1 + 0.5 * np.cos(2 * np.pi * x))
+    >>> flow = mf.GradientFlow(mf.InternalEnergy(2), mf.Wasserstein())
+    >>> for t, rho, info in mf.iterate(flow, rho, mf.steppers.ETDRK4(dt=1e-3), until=0.01):
+    ...     pass
+    >>> print(f"{t} {rho.values.max() - 1:.3f}")
+    0.01 0.225
+    """
+    flow.check(state)
+    if not until > t:
+        raise _check.fail("until must exceed t", f"t = {t}, until = {until}", "pass a later time")
+    for t, state, _, info in march(flow, state, stepper, t=t, until=until):
+        yield t, state, info

@@ -1,0 +1,149 @@
+"""Right-hand sides of Wasserstein flows of densities, in kept Fourier coefficients.
+
+Two forms of one equation. The *flux* form ``−div(ρv)`` works for any energy and geometry; the *pressure* form
+``ΔP(ρ) + div(ρ∇V)`` is the shorter one that local energies have: one transform pair for a pure pressure. Tests hold
+them against each other. Both resolve only the modes free of aliasing for the highest product they form.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .energies import Energy
+from .energies.base import PowerTerm
+from .measures import TorusDensity, density_from_solver
+from .torus import Modes, Torus
+
+if TYPE_CHECKING:
+    from .geometries import Geometry
+
+
+class Stiffness(NamedTuple):
+    """What bounds a step: diffusivity range of the linearised flow, and the speed of its fixed drift.
+
+    The linearised rate has its spectrum within ``[−greatest·max|2πk|², 0] + i[−1, 1]·speed·max|2πk_a|``.
+    """
+
+    least: float
+    greatest: float
+    speed: float
+
+
+def product_degree(terms: tuple[PowerTerm, ...], *, drift: bool) -> int:
+    """Highest product degree: ``⌈m⌉`` for ρ^m (2 where m < 2 is not an integer), 2 for ρ∇V, 1 for a linear rate."""
+    degrees = [1 if m == 1 else max(2, math.ceil(m)) for _, m in terms]
+    return max([*degrees, 2 if drift else 1])
+
+
+class PressureRate:
+    """``∂_tρ = ΔP(ρ) + div(ρ∇V)`` of a local energy in the Wasserstein geometry.
+
+    Parameters
+    ----------
+    energy : Energy — gives the terms of P and V
+    torus : Torus
+
+    Notes
+    -----
+    Cost: one pruned transform pair without V (P may have several terms), ``1 + d/2`` pairs with it. Owns scratch
+    space, so an instance serves one run.
+    """
+
+    def __init__(self, energy: Energy, torus: Torus) -> None:
+        self.terms = energy.pressure()
+        self.energy = energy
+        field = energy.potential(torus)
+        self.slope = None if field is None else torus.gradient(field)
+        self.modes = Modes(torus, product_degree(self.terms, drift=field is not None))
+        self._pressure = make_pressure(self.terms)
+
+    @cached_property
+    def speed(self) -> float:
+        """``max_x Σ_a |∂_aV|``."""
+        return 0.0 if self.slope is None else float(np.abs(self.slope).sum(axis=0).max())
+
+    def at(self, values: np.ndarray) -> np.ndarray:
+        """Rate at grid values (n, …, n), compact coefficients."""
+        modes = self.modes
+        out = np.zeros(modes.shape, dtype=np.complex128)
+        if self.terms:
+            modes.forward(values, pointwise=self._pressure, out=out)
+            self._diffuse(out)
+        return self._drift(values, out)
+
+    def of(self, coefficients: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Rate at a density given by its coefficients."""
+        if self.slope is None and self.terms:
+            self.modes.through(coefficients, self._pressure, out)
+            return self._diffuse(out)
+        values = self.modes.inverse(coefficients)
+        out[...] = self.at(values)
+        return out
+
+    def stiffness(self, values: np.ndarray) -> Stiffness:
+        """Bounds of the linearised rate on these values."""
+        least, greatest = self.energy.symbol(density_from_solver(values, self.modes.torus))
+        return Stiffness(least, greatest, self.speed)
+
+    def _diffuse(self, out: np.ndarray) -> np.ndarray:
+        out *= -self.modes.squared_wavenumber
+        return out
+
+    def _drift(self, values: np.ndarray, out: np.ndarray) -> np.ndarray:
+        if self.slope is None:
+            return out
+        for wavenumber, slope in zip(self.modes.wavenumbers, self.slope):
+            out += 1j * wavenumber * self.modes.forward(values * slope)
+        return out
+
+
+class FluxRate:
+    """``∂_tρ = −div(ρv)``, v from the geometry: the general form, for any energy with a differential.
+
+    Parameters
+    ----------
+    energy : Energy
+    geometry : Geometry
+    torus : Torus
+
+    Notes
+    -----
+    Cost for Wasserstein: ``(1 + d)/2`` full pairs for the velocity and ``d/2`` pruned ones for the flux.
+    """
+
+    def __init__(self, energy: Energy, geometry: Geometry, torus: Torus) -> None:
+        self.energy, self.geometry = energy, geometry
+        self.modes = Modes(torus, product_degree(energy.pressure(), drift=True))
+
+    def at(self, values: np.ndarray) -> np.ndarray:
+        """Rate at grid values (n, …, n), compact coefficients."""
+        state = density_from_solver(values, self.modes.torus)
+        velocity = self.geometry.velocity(state, self.energy.differential(state))
+        out = np.zeros(self.modes.shape, dtype=np.complex128)
+        for wavenumber, component in zip(self.modes.wavenumbers, velocity):
+            out -= 1j * wavenumber * self.modes.forward(values * component)
+        return out
+
+
+def make_pressure(terms: tuple[PowerTerm, ...]) -> Callable:
+    """A pass ``(values, slab, out)`` that writes ``Σ c_i ρ^{m_i}``; one compiled sweep for a single simple power."""
+    if len(terms) == 1 and (2 * terms[0].exponent) % 1 == 0 and 1 <= terms[0].exponent < 5:
+        from ._kernels.spectral import power
+
+        coefficient, exponent = terms[0]
+        whole, half = int(exponent), exponent % 1 == 0.5
+
+        def single(values: np.ndarray, slab: slice, out: np.ndarray) -> None:
+            power(values.reshape(-1), coefficient, whole, half, out.reshape(-1))
+
+        return single
+
+    def several(values: np.ndarray, slab: slice, out: np.ndarray) -> None:
+        out[...] = sum(c * values**m for c, m in terms)
+
+    return several

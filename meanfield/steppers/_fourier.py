@@ -1,0 +1,120 @@
+"""What Fourier steppers of densities share: memory, its restart record, and the checks around a step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import _check
+from ..measures import TorusDensity, density_from_solver
+from ..rates import FluxRate, PressureRate, Stiffness
+from ..status import Status
+
+TOUCHES_ZERO = 1e-12  # a minimum below this share of the maximum is zero up to rounding
+
+
+@dataclass(frozen=True)
+class FourierMemory:
+    """The state in kept coefficients, its rate (the next first stage), and what the step size rests on.
+
+    Parameters
+    ----------
+    state : TorusDensity — the state the rest belongs to
+    coefficients, rate : compact complex arrays — û and its time derivative
+    stiffness : Stiffness — of the state
+    dt : float — proposed next step
+    splitting : float — diffusivity a of the linear part ``aΔ`` (exponential steppers)
+    system : PressureRate or FluxRate — the right-hand side with its scratch space; holds no history
+    spent : float — sum of the relative errors estimated so far
+    weights : object or None — coefficients derived from dt and splitting
+    """
+
+    state: TorusDensity
+    coefficients: np.ndarray
+    rate: np.ndarray
+    stiffness: Stiffness
+    dt: float
+    system: PressureRate | FluxRate
+    splitting: float = 0.0
+    spent: float = 0.0
+    weights: Any = None
+
+
+def require_positive(state: TorusDensity) -> None:
+    """Refuse a density that touches zero: its flow is not smooth there and a Fourier series does not represent it."""
+    low, high = float(state.values.min()), float(state.values.max())
+    if low <= TOUCHES_ZERO * high:
+        index = tuple(int(i) for i in np.unravel_index(state.values.argmin(), state.values.shape))
+        raise _check.fail(
+            "a Fourier stepper needs a density that stays away from zero",
+            f"min {low:g} at index {index}",
+            "add a positive constant to the data",
+        )
+
+
+def begin(flow: Any, state: TorusDensity) -> FourierMemory:
+    """Memory at a fresh state: one transform for the state, one rate."""
+    if not isinstance(state, TorusDensity):
+        raise TypeError(f"a Fourier stepper moves a TorusDensity (got {type(state).__name__}); use torus.density(...)")
+    require_positive(state)
+    system = flow.rate(state)
+    coefficients = system.modes.forward(state.values)
+    return FourierMemory(
+        state, coefficients, system.at(state.values), system.stiffness(state.values), dt=math.nan, system=system
+    )
+
+
+def complete(memory: FourierMemory, coefficients: np.ndarray) -> tuple[FourierMemory | None, Status, str]:
+    """The memory at new coefficients: back to the grid, checked, with the rate there; or why there is none."""
+    values = memory.system.modes.inverse(coefficients)
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return None, Status.NOT_FINITE, f"the density ranges over [{low:g}, {high:g}]"
+    if low <= TOUCHES_ZERO * high:
+        return None, Status.NOT_POSITIVE, f"the density has minimum {low:.3g}"
+    state = density_from_solver(values, memory.system.modes.torus)
+    rate = memory.system.at(values)
+    after = replace(
+        memory, state=state, coefficients=coefficients, rate=rate, stiffness=memory.system.stiffness(values)
+    )
+    return after, Status.RUNNING, ""
+
+
+def relative(memory: FourierMemory, error: np.ndarray) -> float:
+    """L² norm of an error in coefficients over the L² norm of the state; infinite if it is not a number."""
+    modes = memory.system.modes
+    size = math.sqrt(modes.squared_norm(error) / modes.squared_norm(memory.coefficients))
+    return size if math.isfinite(size) else math.inf
+
+
+def first_step(memory: FourierMemory) -> float:
+    """A cautious first step where none is given: 1 % of the time the rate needs to change the state by its size."""
+    modes = memory.system.modes
+    size, speed = modes.squared_norm(memory.coefficients), modes.squared_norm(memory.rate)
+    return 0.01 * math.sqrt(size / speed) if speed > 0 else 1.0
+
+
+def pack(memory: FourierMemory) -> dict[str, np.ndarray]:
+    """The part of the memory that has a history, as arrays."""
+    return {
+        "coefficients": memory.coefficients,
+        "rate": memory.rate,
+        "dt": np.array(memory.dt),
+        "splitting": np.array(memory.splitting),
+        "spent": np.array(memory.spent),
+    }
+
+
+def unpack(flow: Any, state: TorusDensity, packed: dict[str, np.ndarray]) -> FourierMemory:
+    """The memory a record was packed from; ``state`` is the saved state."""
+    return replace(
+        begin(flow, state),
+        coefficients=packed["coefficients"],
+        rate=packed["rate"],
+        dt=float(packed["dt"]),
+        splitting=float(packed["splitting"]),
+        spent=float(packed["spent"]),
+    )

@@ -1,0 +1,134 @@
+"""Fourier transforms behind one small face: scipy.fft and FINUFFT, or ducc0 where the extra ``fast`` is installed.
+
+The backend is chosen once, at import, by what is installed (``MEANFIELD_TRANSFORMS=scipy`` refuses ducc0), and its
+name and version are recorded in every output file: bits are promised for one backend only. All calls run on one
+thread; :mod:`meanfield.parallel` spreads independent lines over threads. No call normalises: the caller folds
+``1/n^d`` into a pass it makes anyway. Forward sign ``e^{-2πi k·x}``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib import metadata, util
+
+import numpy as np
+
+from . import _check
+
+
+@dataclass(frozen=True)
+class ScipyTransforms:
+    """scipy.fft (pocketfft) and FINUFFT."""
+
+    name: str = "scipy"
+
+    @property
+    def description(self) -> str:
+        """Names and versions, as recorded in output files."""
+        return f"scipy.fft {metadata.version('scipy')}, finufft {metadata.version('finufft')}"
+
+    def forward_last(self, values: np.ndarray, out: np.ndarray) -> None:
+        """Real transform along the last axis: ``(…, n)`` to ``(…, n//2+1)``."""
+        import scipy.fft
+
+        out[...] = scipy.fft.rfft(values, axis=-1)
+
+    def inverse_last(self, modes: np.ndarray, out: np.ndarray) -> None:
+        """Inverse real transform along the last axis, unnormalised: ``(…, n//2+1)`` to ``(…, n)``."""
+        import scipy.fft
+
+        out[...] = scipy.fft.irfft(modes, n=out.shape[-1], axis=-1, norm="forward")
+
+    def forward(self, array: np.ndarray, axis: int) -> None:
+        """Complex transform along one axis, in place (views welcome)."""
+        import scipy.fft
+
+        array[...] = scipy.fft.fft(array, axis=axis)
+
+    def inverse(self, array: np.ndarray, axis: int) -> None:
+        """Inverse complex transform along one axis, in place, unnormalised."""
+        import scipy.fft
+
+        array[...] = scipy.fft.ifft(array, axis=axis, norm="forward")
+
+    def evaluate(self, modes: np.ndarray, points: np.ndarray, tolerance: float) -> np.ndarray:
+        """``Σ_k modes[k] e^{2πi k·x}`` at points (N, d) (non-uniform FFT, type 2); modes in FFT order on every axis."""
+        import finufft
+
+        kind = {1: finufft.nufft1d2, 2: finufft.nufft2d2, 3: finufft.nufft3d2}[points.shape[1]]
+        angles = [np.ascontiguousarray(2 * np.pi * (points[:, a] % 1.0)) for a in range(points.shape[1])]
+        modes = np.ascontiguousarray(modes, dtype=np.complex128)
+        return kind(*angles, modes, isign=1, eps=tolerance, modeord=1, nthreads=1)
+
+
+@dataclass(frozen=True)
+class DuccTransforms:
+    """ducc0's FFT and non-uniform FFT."""
+
+    name: str = "ducc0"
+
+    @property
+    def description(self) -> str:
+        """Name and version, as recorded in output files."""
+        return f"ducc0 {metadata.version('ducc0')}"
+
+    def forward_last(self, values: np.ndarray, out: np.ndarray) -> None:
+        """Real transform along the last axis: ``(…, n)`` to ``(…, n//2+1)``."""
+        import ducc0
+
+        ducc0.fft.r2c(values, axes=(-1,), out=out, nthreads=1)
+
+    def inverse_last(self, modes: np.ndarray, out: np.ndarray) -> None:
+        """Inverse real transform along the last axis, unnormalised: ``(…, n//2+1)`` to ``(…, n)``."""
+        import ducc0
+
+        ducc0.fft.c2r(modes, axes=(-1,), lastsize=out.shape[-1], forward=False, out=out, nthreads=1)
+
+    def forward(self, array: np.ndarray, axis: int) -> None:
+        """Complex transform along one axis, in place (views welcome)."""
+        import ducc0
+
+        ducc0.fft.c2c(array, axes=(axis,), out=array, nthreads=1)
+
+    def inverse(self, array: np.ndarray, axis: int) -> None:
+        """Inverse complex transform along one axis, in place, unnormalised."""
+        import ducc0
+
+        ducc0.fft.c2c(array, axes=(axis,), forward=False, out=array, nthreads=1)
+
+    def evaluate(self, modes: np.ndarray, points: np.ndarray, tolerance: float) -> np.ndarray:
+        """``Σ_k modes[k] e^{2πi k·x}`` at points (N, d) (non-uniform FFT, type 2); modes in FFT order on every axis."""
+        import ducc0
+
+        return ducc0.nufft.u2nu(
+            grid=np.ascontiguousarray(modes, dtype=np.complex128),
+            coord=np.ascontiguousarray(points),
+            forward=False,
+            epsilon=tolerance,
+            nthreads=1,
+            periodicity=1.0,
+            fft_order=True,
+        )
+
+
+Transforms = ScipyTransforms | DuccTransforms
+
+
+def choose(name: str | None = None) -> Transforms:
+    """The backend called ``name`` (``"scipy"``, ``"ducc0"``), or the fastest installed one for ``None``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or ``"ducc0"`` where it is not installed.
+    """
+    available = util.find_spec("ducc0") is not None
+    if name not in (None, "scipy", "ducc0"):
+        raise _check.fail("transforms must be 'scipy' or 'ducc0'", repr(name), "unset MEANFIELD_TRANSFORMS")
+    if name == "ducc0" and not available:
+        raise _check.fail("ducc0 must be installed", "no ducc0", "pip install 'meanfield[fast]' or choose scipy")
+    return DuccTransforms() if available and name != "scipy" else ScipyTransforms()
+
+
+transforms: Transforms = choose(os.environ.get("MEANFIELD_TRANSFORMS"))
