@@ -72,27 +72,20 @@ class PressureRate:
         modes = self.modes
         out = np.zeros(modes.shape, dtype=np.complex128)
         if self.terms:
-            modes.forward(values, pointwise=self._pressure, out=out)
-            self._diffuse(out)
+            modes.forward(values, pointwise=self._pressure, multiplier=modes.diffusion, out=out)
         return self._drift(values, out)
 
     def of(self, coefficients: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Rate at a density given by its coefficients."""
         if self.slope is None and self.terms:
-            self.modes.through(coefficients, self._pressure, out)
-            return self._diffuse(out)
+            return self.modes.through(coefficients, self._pressure, multiplier=self.modes.diffusion, out=out)
         values = self.modes.inverse(coefficients)
         out[...] = self.at(values)
         return out
 
-    def stiffness(self, values: np.ndarray) -> Stiffness:
-        """Bounds of the linearised rate on these values."""
-        least, greatest = self.energy.symbol(density_from_solver(values, self.modes.torus))
-        return Stiffness(least, greatest, self.speed)
-
-    def _diffuse(self, out: np.ndarray) -> np.ndarray:
-        out *= -self.modes.squared_wavenumber
-        return out
+    def stiffness(self, low: float, high: float) -> Stiffness:
+        """Bounds of the linearised rate on densities with values in ``[low, high]``."""
+        return Stiffness(*self.energy.symbol(low, high), self.speed)
 
     def _drift(self, values: np.ndarray, out: np.ndarray) -> np.ndarray:
         if self.slope is None:
@@ -131,19 +124,15 @@ class FluxRate:
 
 
 def make_pressure(terms: tuple[PowerTerm, ...]) -> Callable:
-    """A pass ``(values, slab, out)`` that writes ``Σ c_i ρ^{m_i}``; one compiled sweep for a single simple power."""
+    """A pass that replaces values by ``Σ c_i ρ^{m_i}`` in place; one compiled sweep for a single simple power."""
     if len(terms) == 1 and (2 * terms[0].exponent) % 1 == 0 and 1 <= terms[0].exponent < 5:
         from ._kernels.spectral import power
 
         coefficient, exponent = terms[0]
         whole, half = int(exponent), exponent % 1 == 0.5
+        return lambda values: power(values.reshape(-1), coefficient, whole, half)
 
-        def single(values: np.ndarray, slab: slice, out: np.ndarray) -> None:
-            power(values.reshape(-1), coefficient, whole, half, out.reshape(-1))
-
-        return single
-
-    def several(values: np.ndarray, slab: slice, out: np.ndarray) -> None:
-        out[...] = sum(c * values**m for c, m in terms)
+    def several(values: np.ndarray) -> None:
+        values[...] = sum(c * values**m for c, m in terms)
 
     return several

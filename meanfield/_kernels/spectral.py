@@ -8,27 +8,99 @@ from ._compile import compiled
 
 
 @compiled
-def power(values, coefficient, whole, half, out):
-    """``out = coefficient · values^(whole + ½ half)`` on flat arrays (which may be one); whole = 0 … 4."""
-    for i in range(values.size):
-        x = values[i]
-        y = coefficient
-        if half:
-            y *= np.sqrt(x)
-        if whole == 1:
-            y *= x
-        elif whole == 2:
-            y *= x * x
-        elif whole == 3:
-            y *= x * x * x
-        elif whole == 4:
-            y *= (x * x) * (x * x)
-        out[i] = y
+def power(values, coefficient, whole, half):
+    """``coefficient · values^(whole + ½ half)`` in place on a flat array, whole = 0 … 4.
+
+    In place, because two arrays that may overlap keep a loop from vectorising; one loop a case, for the same reason.
+    """
+    if half:
+        for i in range(values.size):
+            values[i] = values[i] ** whole * np.sqrt(values[i]) * coefficient
+    elif whole == 1:
+        for i in range(values.size):
+            values[i] *= coefficient
+    elif whole == 2:
+        for i in range(values.size):
+            values[i] = coefficient * values[i] * values[i]
+    elif whole == 3:
+        for i in range(values.size):
+            values[i] = coefficient * values[i] * values[i] * values[i]
+    else:
+        for i in range(values.size):
+            values[i] = coefficient * (values[i] * values[i]) * (values[i] * values[i])
 
 
-def power_numpy(values, coefficient, whole, half, out):
+def power_numpy(values, coefficient, whole, half):
     """NumPy twin of :func:`power`."""
-    out[...] = coefficient * values ** (whole + 0.5 * half)
+    values[...] = coefficient * values ** (whole + 0.5 * half)
+
+
+@compiled
+def gather(work, multiplier, out):
+    """Kept modes of a half spectrum (a, b, n//2+1), times a real multiplier, into a compact array (three axes each).
+
+    Rows 0 … K−1 and the last K−1 of each leading axis are kept; a leading axis of length 1 is one that is not there.
+    """
+    na, nb = work.shape[0], work.shape[1]
+    for i in range(out.shape[0]):
+        p = i if 2 * i < out.shape[0] else na - out.shape[0] + i
+        for j in range(out.shape[1]):
+            q = j if 2 * j < out.shape[1] else nb - out.shape[1] + j
+            for k in range(out.shape[2]):
+                out[i, j, k] = work[p, q, k] * multiplier[i, j, k]
+
+
+def gather_numpy(work, multiplier, out):
+    """NumPy twin of :func:`gather`."""
+    rows, columns = (kept_rows(length, size) for length, size in zip(work.shape[:2], out.shape[:2], strict=True))
+    out[...] = work[np.ix_(rows, columns, range(out.shape[2]))] * multiplier
+
+
+@compiled
+def scatter(compact, work):
+    """The half spectrum of a compact array, zero elsewhere: the inverse of :func:`gather` up to the multiplier."""
+    ca, cb, kept = compact.shape
+    na, nb = work.shape[0], work.shape[1]
+    for p in range(na):
+        i = p if 2 * p < ca else (p - na + ca if 2 * (na - p) < ca else -1)
+        for q in range(nb):
+            j = q if 2 * q < cb else (q - nb + cb if 2 * (nb - q) < cb else -1)
+            if i < 0 or j < 0:
+                work[p, q, :] = 0.0
+            else:
+                work[p, q, :kept] = compact[i, j]
+                work[p, q, kept:] = 0.0
+
+
+def scatter_numpy(compact, work):
+    """NumPy twin of :func:`scatter`."""
+    rows, columns = (kept_rows(length, size) for length, size in zip(work.shape[:2], compact.shape[:2], strict=True))
+    work[...] = 0.0
+    work[np.ix_(rows, columns, range(compact.shape[2]))] = compact
+
+
+def kept_rows(length, kept):
+    """Indices, along an axis of the given length, of the ``kept`` lowest wavenumbers in FFT order."""
+    low = (kept + 1) // 2
+    return [*range(low), *range(length - kept + low, length)]
+
+
+@compiled
+def squared_norm(coefficients):
+    """``Σ|f̂|²`` of compact coefficients as (rows, K): the last axis is half a spectrum, column 0 its own mirror."""
+    total = 0.0
+    for i in range(coefficients.shape[0]):
+        row = 0.0
+        for k in range(1, coefficients.shape[1]):
+            row += coefficients[i, k].real ** 2 + coefficients[i, k].imag ** 2
+        total += 2.0 * row + coefficients[i, 0].real ** 2 + coefficients[i, 0].imag ** 2
+    return total
+
+
+def squared_norm_numpy(coefficients):
+    """NumPy twin of :func:`squared_norm`."""
+    squared = coefficients.real**2 + coefficients.imag**2
+    return float(2.0 * squared[:, 1:].sum() + squared[:, 0].sum())
 
 
 @compiled
@@ -85,6 +157,18 @@ def etd_last_numpy(decay, f1, f2, f3, splitting, squared, u, r, na, nb, c, rc, o
     """NumPy twin of :func:`etd_last`."""
     rc += splitting * squared * c
     out[...] = decay * u + f1 * (r + splitting * squared * u) + f2 * (na + nb) + f3 * rc
+
+
+@compiled
+def etd_error(f3, splitting, squared, new, rate, nc, out):
+    """``out = f3 (N(c) − N(u'))``, the difference to the embedded method of order 3; rate is the whole one at u'."""
+    for i in range(new.size):
+        out[i] = f3[i] * (nc[i] - rate[i] - splitting * squared[i] * new[i])
+
+
+def etd_error_numpy(f3, splitting, squared, new, rate, nc, out):
+    """NumPy twin of :func:`etd_error`."""
+    out[...] = f3 * (nc - rate - splitting * squared * new)
 
 
 @compiled

@@ -54,9 +54,8 @@ class Energy(ABC):
         """Refuse a state this energy is not defined on (a ``ValueError``)."""
         return None
 
-    def symbol(self, state: TorusDensity) -> tuple[float, float]:
-        """Least and greatest diffusivity ``P'(ρ)`` on the state: the linearised flow is ``P'(ρ)Δ`` to leading order."""
-        low, high = float(state.values.min()), float(state.values.max())
+    def symbol(self, low: float, high: float) -> tuple[float, float]:
+        """Bounds of the diffusivity ``P'(ρ)`` for ρ in ``[low, high]``: the flow linearises to ``P'(ρ)Δ`` plus less."""
         least = greatest = 0.0
         for c, m in self.pressure():
             ends = [c * m * low ** (m - 1) if low > 0 or m >= 1 else np.inf, c * m * high ** (m - 1)]

@@ -62,9 +62,8 @@ def begin(flow: Any, state: TorusDensity) -> FourierMemory:
     require_positive(state)
     system = flow.rate(state)
     coefficients = system.modes.forward(state.values)
-    return FourierMemory(
-        state, coefficients, system.at(state.values), system.stiffness(state.values), dt=math.nan, system=system
-    )
+    stiffness = system.stiffness(float(state.values.min()), float(state.values.max()))
+    return FourierMemory(state, coefficients, system.at(state.values), stiffness, dt=math.nan, system=system)
 
 
 def complete(memory: FourierMemory, coefficients: np.ndarray) -> tuple[FourierMemory | None, Status, str]:
@@ -76,9 +75,9 @@ def complete(memory: FourierMemory, coefficients: np.ndarray) -> tuple[FourierMe
     if low <= TOUCHES_ZERO * high:
         return None, Status.NOT_POSITIVE, f"the density has minimum {low:.3g}"
     state = density_from_solver(values, memory.system.modes.torus)
-    rate = memory.system.at(values)
+    stiffness = memory.system.stiffness(low, high)
     after = replace(
-        memory, state=state, coefficients=coefficients, rate=rate, stiffness=memory.system.stiffness(values)
+        memory, state=state, coefficients=coefficients, rate=memory.system.at(values), stiffness=stiffness
     )
     return after, Status.RUNNING, ""
 

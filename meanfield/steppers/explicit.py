@@ -97,9 +97,9 @@ class ExplicitRungeKutta:
         from .._kernels.spectral import combine
 
         u, shape, tableau = memory.coefficients, memory.coefficients.shape, self.tableau
-        rates = np.empty((len(tableau.b), u.size), dtype=np.complex128)
+        scratch = memory.system.modes.scratch(len(tableau.b) + 1)
+        rates, stage = scratch[:-1], scratch[-1].reshape(shape)
         rates[0] = memory.rate.reshape(-1)
-        stage = np.empty_like(u)
         with np.errstate(over="ignore", invalid="ignore"):
             for i, row in enumerate(tableau.a[1:], start=1):
                 combine(u.reshape(-1), h, np.array(row), rates[:i], stage.reshape(-1))

@@ -157,7 +157,8 @@ class ETDRK4:
             w = ETDWeights.build(squared, h, a)
         u, shape = memory.coefficients.reshape(-1), memory.coefficients.shape
         rate = memory.rate.reshape(-1)
-        first, second, third, new, ra, rb, rc = np.empty((7, u.size), dtype=np.complex128)
+        first, second, third, ra, rb, rc = system.modes.scratch(6)
+        new = np.empty_like(u)
         with np.errstate(over="ignore", invalid="ignore"):
             spectral.etd_first(w.half_decay, w.half_weight, a, squared, u, rate, first)
             system.of(first.reshape(shape), ra.reshape(shape))
@@ -166,12 +167,11 @@ class ETDRK4:
             spectral.etd_third(w.half_decay, w.half_weight, a, squared, u, rate, first, second, rb, third)
             system.of(third.reshape(shape), rc.reshape(shape))
             spectral.etd_last(w.decay, w.f1, w.f2, w.f3, a, squared, u, rate, ra, rb, third, rc, new)
-            after, status, detail = _fourier.complete(replace(memory, weights=w), new.reshape(shape).copy())
+            after, status, detail = _fourier.complete(replace(memory, weights=w), new.reshape(shape))
             if after is None:
                 return Attempt(None, math.inf, status, detail)
-            last = after.rate.reshape(-1) + (a * squared) * new
-            error = w.f3 * (rc - last)
-            return Attempt(after, _fourier.relative(memory, error.reshape(shape)))
+            spectral.etd_error(w.f3, a, squared, new, after.rate.reshape(-1), rc, first)
+            return Attempt(after, _fourier.relative(memory, first.reshape(shape)))
 
     def pack(self, memory: _fourier.FourierMemory) -> dict[str, np.ndarray]:
         """The memory as plain arrays."""

@@ -7,10 +7,10 @@ columns above the cut are never transformed, and coefficients live in a compact 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 
@@ -70,7 +70,19 @@ class Modes:
 
     def squared_norm(self, coefficients: np.ndarray) -> float:
         """``Σ_k |f̂(k)|²``, the mean of f² (Parseval)."""
-        return float(np.sum(self.weights * (coefficients.real**2 + coefficients.imag**2)))
+        from .._kernels.spectral import squared_norm
+
+        return squared_norm(coefficients.reshape(-1, self.kept))
+
+    def scratch(self, number: int) -> np.ndarray:
+        """(number, size) complex scratch rows for a stepper's stages, reused; their content is nobody's."""
+        if self._stages.shape[0] < number:
+            self.__dict__["_stages"] = np.empty((number, math.prod(self.shape)), dtype=np.complex128)
+        return self._stages[:number]
+
+    @cached_property
+    def _stages(self) -> np.ndarray:
+        return np.empty((0, 0), dtype=np.complex128)
 
     # ---- transforms ------------------------------------------------------------------------------------------
 
@@ -80,14 +92,26 @@ class Modes:
         return np.zeros((n,) * (d - 1) + (n // 2 + 1,), dtype=np.complex128)
 
     @cached_property
-    def _blocks(self) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-        """Matching blocks (in the scratch buffer, in the compact array): low and high wavenumbers of each axis."""
-        n, K = self.torus.n, self.kept
-        halves = [(slice(0, K), slice(0, K))]
-        if K > 1:
-            halves.append((slice(n - K + 1, n), slice(K, 2 * K - 1)))
-        pairs = [halves] * (self.torus.dim - 1) + [[(slice(0, K), slice(0, K))]]
-        return [tuple(zip(*choice, strict=True)) for choice in product(*pairs)]  # type: ignore[misc]
+    def _values(self) -> np.ndarray:
+        return np.empty(self.torus.shape)
+
+    @cached_property
+    def _work3(self) -> np.ndarray:
+        """The scratch buffer as a three-dimensional array, which the copying kernels take."""
+        return self._work.reshape((1,) * (3 - self.torus.dim) + self._work.shape)
+
+    def _compact3(self, array: np.ndarray) -> np.ndarray:
+        return array.reshape((1,) * (3 - self.torus.dim) + self.shape)
+
+    @cached_property
+    def _unit(self) -> np.ndarray:
+        """``n^{−d}`` on every kept mode."""
+        return np.full(self.shape, 1.0 / self.torus.size)
+
+    @cached_property
+    def diffusion(self) -> np.ndarray:
+        """``−|2πk|² n^{−d}``: the multiplier of a Laplacian with the transform's normalisation folded in."""
+        return self.squared_wavenumber * (-1.0 / self.torus.size)
 
     @cached_property
     def _slabs(self) -> list[slice]:
@@ -119,32 +143,34 @@ class Modes:
             transforms.inverse(work[:, :, : self.kept], 1)
         transforms.inverse_last(work, out)
 
-    def _gather(self, out: np.ndarray) -> np.ndarray:
+    def _gather(self, multiplier: np.ndarray, out: np.ndarray) -> np.ndarray:
+        from .._kernels.spectral import gather
+
         parallel.run(lambda view: transforms.forward(view, 0), self._columns)
-        scale = 1.0 / self.torus.size
-        for there, here in self._blocks:
-            np.multiply(self._work[there], scale, out=out[here])
+        gather(self._work3, self._compact3(multiplier), self._compact3(out))
         return out
 
     def _scatter(self, coefficients: np.ndarray) -> None:
-        K, n, work = self.kept, self.torus.n, self._work
-        if self.torus.dim == 1:
-            work[K:] = 0.0
-        for axis in range(self.torus.dim - 1):
-            work[(slice(None),) * axis + (slice(K, n - K + 1), ..., slice(0, K))] = 0.0
-        if self.torus.dim > 1:
-            work[..., K:] = 0.0
-        for there, here in self._blocks:
-            work[there] = coefficients[here]
+        from .._kernels.spectral import scatter
+
+        scatter(self._compact3(coefficients), self._work3)
         parallel.run(lambda view: transforms.inverse(view, 0), self._columns)
 
-    def forward(self, values: np.ndarray, *, pointwise: Callable | None = None, out: np.ndarray | None = None):
-        """Kept coefficients of ``pointwise(values)``.
+    def forward(
+        self,
+        values: np.ndarray,
+        *,
+        pointwise: Callable | None = None,
+        multiplier: np.ndarray | None = None,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Kept coefficients of ``pointwise(values)``, times a multiplier.
 
         Parameters
         ----------
         values : (n, …, n) float — left unchanged
-        pointwise : callable (values, slab, out) or None — writes the function of a slab of values into ``out``
+        pointwise : callable (values) or None — changes a slab of values in place
+        multiplier : compact float array or None — holds the factor ``n^{−d}`` (None: that alone)
         out : compact complex array or None
         """
         values = np.ascontiguousarray(values)
@@ -152,33 +178,36 @@ class Modes:
         def one(slab: slice) -> None:
             part = values[slab]
             if pointwise is not None:
-                result = np.empty_like(part)
-                pointwise(part, slab, result)
-                part = result
+                part = self._values[slab]
+                part[...] = values[slab]
+                pointwise(part)
             self._forward_slab(part, slab)
 
         parallel.run(one, self._slabs)
-        return self._gather(np.empty(self.shape, dtype=np.complex128) if out is None else out)
+        out = np.empty(self.shape, dtype=np.complex128) if out is None else out
+        return self._gather(self._unit if multiplier is None else multiplier, out)
 
-    def inverse(self, coefficients: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Grid values (n, …, n) of kept coefficients (compact)."""
-        values = np.empty(self.torus.shape) if out is None else out
+    def inverse(self, coefficients: np.ndarray) -> np.ndarray:
+        """Grid values (n, …, n) of kept coefficients (compact), a new array."""
+        values = np.empty(self.torus.shape)
         self._scatter(coefficients)
         parallel.run(lambda slab: self._inverse_slab(slab, values[slab]), self._slabs)
         return values
 
-    def through(self, coefficients: np.ndarray, pointwise: Callable, out: np.ndarray) -> np.ndarray:
-        """Kept coefficients of ``pointwise(f)``, f given by its coefficients, without ever forming f as a whole.
+    def through(
+        self, coefficients: np.ndarray, pointwise: Callable, *, multiplier: np.ndarray, out: np.ndarray
+    ) -> np.ndarray:
+        """Kept coefficients of ``pointwise(f)`` times a multiplier, f given by its coefficients.
 
         Slab by slab: back to the grid, the function, forward again, while the slab is in cache.
         """
         self._scatter(coefficients)
 
         def one(slab: slice) -> None:
-            values = np.empty((slab.stop - slab.start, *self.torus.shape[1:]))
+            values = self._values[slab]
             self._inverse_slab(slab, values)
-            pointwise(values, slab, values)
+            pointwise(values)
             self._forward_slab(values, slab)
 
         parallel.run(one, self._slabs)
-        return self._gather(out)
+        return self._gather(multiplier, out)
