@@ -75,7 +75,7 @@ def fit_rate(
     with three the factor is 12.7. With S seeds: the jackknife leaves out one seed at a time on all levels together
     (so dependence between levels that share a seed is kept), Student's t with S − 1 degrees of freedom. Measured at
     95 % on six levels with Gaussian or exponential errors: it covers 93–95 % for S = 4 … 24 (90–92 % where levels
-    share most of their noise), the BCa bootstrap 80–90 %.
+    share most of their noise; 2000 repetitions), the BCa bootstrap 80–90 % for S = 6 … 24 (300 repetitions).
 
     References
     ----------
