@@ -1,0 +1,152 @@
+"""Read a run's file back, or say what it holds; safe at any time, also while the run is writing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield import _check
+from meanfield.output import schema
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_IN_MEMORY = 2**28  # bytes; a larger dataset stays on disk
+_PATIENCE = 5.0  # seconds; a save holds the file for milliseconds
+
+
+def read(path: str | os.PathLike[str]) -> xr.Dataset:
+    """The dataset of a run's file: finished, running or interrupted.
+
+    Saves that are not there yet, or never will be, are left out: every time in the result comes with all its values.
+
+    Parameters
+    ----------
+    path : str or path — an output file
+
+    Returns
+    -------
+    xarray.Dataset — in memory below 256 MiB, else lazily from the open file; close it when done
+
+    Raises
+    ------
+    ValueError — no such file, not HDF5, or a schema version unknown here.
+
+    Notes
+    -----
+    The file is read without its lock, so that a reader never delays the run: times are read before the variables, and
+    a run writes them after.
+    """
+    path = Path(path)
+    with _opened(path) as dataset:
+        cut = dataset.isel(time=slice(0, saved_times(dataset[schema.TIME].values)))
+        if cut.nbytes < _IN_MEMORY:
+            return cut.load()
+    dataset = _open(path)
+    return dataset.isel(time=slice(0, saved_times(dataset[schema.TIME].values)))
+
+
+def describe(path: str | os.PathLike[str]) -> str:
+    """A summary for people: title, equation, status, saved times, variables, parameters, versions; several lines.
+
+    Raises
+    ------
+    ValueError — as `read`.
+    """
+    path = Path(path)
+    with _opened(path) as dataset:
+        times = dataset[schema.TIME].values
+        saved = saved_times(times)
+        span = f", t = {times[0]:.6g} to {times[saved - 1]:.6g}" if saved else ""
+        attributes = dataset.attrs
+        status = f"{attributes['status']}: {attributes['status_message']}".removesuffix(": ")
+        lines = [("file", f"{path.name}, schema {attributes['schema_version']}, {path.stat().st_size / 2**20:.2f} MiB")]
+        lines += [(name, str(attributes[name])) for name in ("title", "equation")]
+        lines += [("status", status), ("saved times", f"{saved} of {len(times)}{span}")]
+        for name, data in dataset.variables.items():
+            sizes = ", ".join(f"{dim} {size}" for dim, size in data.sizes.items())
+            lines.append((f"  {name}", f"({sizes}) {data.attrs.get('long_name', '')}"))
+        names = ("parameters", "seed", "ladder", "versions", "transforms", "machine", "references")
+        lines += [(name, str(attributes[name])) for name in names]
+    width = max(len(name) for name, _ in lines) + 2
+    return "\n".join(f"{name:<{width}}{text}".rstrip() for name, text in lines if text)
+
+
+def saved_times(times: np.ndarray) -> int:
+    """How many saves are complete: the number of leading times (n,) that are not NaN."""
+    missing = np.isnan(times)
+    return int(missing.argmax()) if missing.any() else len(times)
+
+
+def require_hdf5(path: Path) -> None:
+    """Refuse a path that is not an HDF5 file, by its signature.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not path.is_file():
+        raise _check.fail("output file must exist", path.name, "check the path")
+    with path.open("rb") as stream:
+        head = stream.read(len(_SIGNATURE))
+    if head != _SIGNATURE:
+        raise _check.fail("output file must be HDF5", f"{path.name}, first bytes {head!r}", "pass a file of a run")
+
+
+def require_schema(name: str, version: object) -> None:
+    """Refuse a schema version that is not known here.
+
+    Raises
+    ------
+    ValueError
+    """
+    if version not in schema.READABLE_VERSIONS:
+        raise _check.fail(
+            f"schema version must be one of {schema.READABLE_VERSIONS}",
+            f"{version!r} in {name}",
+            "update meanfield, or pass a file of a run",
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[xr.Dataset]:
+    dataset = _open(path)
+    try:
+        yield dataset
+    finally:
+        dataset.close()
+
+
+def _open(path: Path) -> xr.Dataset:
+    """The file's dataset, lazily and unlocked, refused if it is not one of ours.
+
+    HDF5 refuses a second opening inside one process when the two disagree on locking: then the lock is used too.
+    """
+    import xarray as xr
+
+    require_hdf5(path)
+    deadline, unlocked = time.monotonic() + _PATIENCE, True
+    while True:
+        options = {"locking": False} if unlocked else {}
+        try:
+            dataset = xr.open_dataset(path, engine="h5netcdf", driver_kwds=options)
+            break
+        except OSError as error:
+            text = " ".join(str(error).split())
+            if time.monotonic() > deadline or not ("lock" in text or "already open" in text):
+                raise _check.fail("output file must open", f"{path.name}: {text}", "close it elsewhere") from error
+        unlocked = not unlocked
+        time.sleep(0.002)
+    try:
+        require_schema(path.name, dataset.attrs.get("schema_version"))
+    except ValueError:
+        dataset.close()
+        raise
+    return dataset
