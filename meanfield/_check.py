@@ -48,6 +48,8 @@ def integer(name: str, value: Any, remedy: str, *, at_least: int) -> int:
 def array(name: str, value: Any, remedy: str, *, shape: Sequence[int] | None = None) -> np.ndarray:
     """``value`` as a new contiguous float64 array of finite entries, of the given shape if one is stated."""
     try:
+        if np.iscomplexobj(value):
+            raise TypeError("complex")  # NumPy would drop the imaginary part
         result = np.array(value, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be an array of real numbers (got {type(value).__name__}); {remedy}") from error

@@ -145,5 +145,5 @@ def iterate(
     flow.check(state)
     if not until > t:
         raise _check.fail("until must exceed t", f"t = {t}, until = {until}", "pass a later time")
-    for t, state, _, info in march(flow, state, stepper, t=t, until=until):
-        yield t, state, info
+    steps = march(flow, state, stepper, t=t, until=until, memory=stepper.init(flow, state))  # refusals come now
+    return ((t, state, info) for t, state, _, info in steps)

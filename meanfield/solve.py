@@ -94,6 +94,14 @@ def solve(
     finished {'time': 11, 'x': 64} 1.0091
     """
     stepper = ETDRK4() if stepper is None else stepper
+    if not isinstance(flow, GradientFlow):
+        raise TypeError(f"flow must be a GradientFlow (got {type(flow).__name__}); pass GradientFlow(energy, geometry)")
+    if not hasattr(stepper, "step"):
+        raise TypeError(f"stepper must be a Stepper (got {type(stepper).__name__}); pass one of meanfield.steppers")
+    if max_steps is not None:
+        _check.integer("max_steps", max_steps, "pass 1 or more, or leave it out", at_least=1)
+    if reserved := {"parameters", "schema_version", "status", "status_message"} & set(attributes or {}):
+        raise _check.fail("attributes must leave the run's own alone", ", ".join(sorted(reserved)), "rename them")
     times = saved_times(t_end, save_at)
     observers = {name: _of_time_and_state(name, f) for name, f in (observe or {}).items()}
     stops = None if stop is None else _of_time_and_state("stop", stop)
@@ -140,10 +148,11 @@ def saved_times(t_end: float, save_at: int | Sequence[float]) -> np.ndarray:
         number = _check.integer("save_at", save_at, "pass 2 or more saves", at_least=2)
         return np.linspace(0.0, t_end, number)
     times = _check.array("save_at", save_at, "pass a number of saves or increasing times")
-    if times.ndim != 1 or not times.size or np.any(np.diff(times) <= 0) or times[0] < 0 or times[-1] > t_end:
-        raise _check.fail(f"save_at must be increasing times in [0, {t_end:g}]", repr(save_at), "sort them, cut them")
-    times = times if times[0] == 0 else np.concatenate([[0.0], times])
-    return times if times[-1] == t_end else np.concatenate([times, [t_end]])
+    near = 1e-12 * t_end  # times this close are one time: no step fits between them
+    if times.ndim != 1 or not times.size or np.any(np.diff(times) <= near) or times[0] < 0 or times[-1] > t_end + near:
+        got = np.array2string(times, threshold=6).replace("\n", "")
+        raise _check.fail(f"save_at must be increasing times in [0, {t_end:g}]", got, "sort them, cut them")
+    return np.concatenate([[0.0], times[(times > near) & (times < t_end - near)], [t_end]])
 
 
 def _run(record, recorder, state, memory, t, times, stops, progress, max_steps) -> tuple[Status, str]:
@@ -217,17 +226,23 @@ def _layout(flow, state, stepper, times, first, observers, attributes) -> Layout
     """The output layout of a density's run."""
     axes = AXES[: state.torus.dim]
     points = np.arange(state.torus.n) / state.torus.n
+    field = flow.energy.potential(state.torus)  # targets and potentials of one name differ here
     parameters = {
         "flow": repr(flow), "stepper": repr(stepper), "torus": repr(state.torus), "t_end": float(times[-1]),
         "save_at": [float(t) for t in times], "observe": sorted(observers),
         "initial_density_sha256": hashlib.sha256(state.values.tobytes()).hexdigest(),
+        "potential_sha256": "" if field is None else hashlib.sha256(field.tobytes()).hexdigest(),
     }  # fmt: skip
     given = {"title": f"gradient flow of {flow.energy}", "equation": flow.equation, "parameters": parameters,
              "transforms": transforms.description, **output.collect(), **attributes}  # fmt: skip
     variables = (*output.RUN_VARIABLES, output.variable("mass"), output.variable("density", *axes))
     layout = Layout(variables, dict.fromkeys(axes, points), given, len(times))
     for name in observers:
-        layout = layout.with_observer(name, first[name].shape)
+        value = np.asarray(first[name])
+        if value.dtype.kind not in "biufc":
+            raise TypeError(f"observer {name} must return numbers (got {value.dtype}); convert its result")
+        dtype = np.complex128 if value.dtype.kind == "c" else np.float64
+        layout = layout.with_observer(name, value.shape, dtype=dtype)
     return layout
 
 

@@ -11,7 +11,7 @@ class Status(Enum):
     RUNNING = "running", "the run is under way, or was cut off without a word"
     FINISHED = "finished", "the final time was reached"
     STOPPED = "stopped", "the stopping rule asked to stop"
-    INTERRUPTED = "interrupted", "the user interrupted the run; the last completed step is saved"
+    INTERRUPTED = "interrupted", "the user interrupted the run; every completed save is kept"
     STEP_LIMIT = "step limit", "the largest number of steps was reached before the final time"
     NOT_FINITE = "not finite", "the state stopped being finite; the last good state is saved"
     NOT_POSITIVE = "not positive", "the density touched zero, where a Fourier stepper ends; the last good state is saved"

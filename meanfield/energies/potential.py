@@ -29,6 +29,16 @@ class Potential(Energy):
 
     V: Callable | np.ndarray
 
+    def __post_init__(self) -> None:
+        if not callable(self.V):
+            field = _check.array("potential", self.V, "pass finite values on the grid, or a callable")
+            field.flags.writeable = False
+            object.__setattr__(self, "V", field)
+
+    def __repr__(self) -> str:  # no addresses, no rows of numbers: files record it
+        name = getattr(self.V, "__name__", type(self.V).__name__)
+        return f"Potential({name if callable(self.V) else f'array {np.shape(self.V)}'})"
+
     def values(self, torus: Torus) -> np.ndarray:
         """V on the grid, (n, …, n)."""
         field = self.V(*torus.points) if callable(self.V) else self.V

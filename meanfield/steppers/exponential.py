@@ -175,8 +175,12 @@ class ETDRK4:
 
     def pack(self, memory: _fourier.FourierMemory) -> dict[str, np.ndarray]:
         """The memory as plain arrays."""
-        return _fourier.pack(memory)
+        since = math.nan if memory.weights is None else memory.weights.dt  # weights serve steps equal up to rounding
+        return _fourier.pack(memory) | {"weights_dt": np.array(since)}
 
     def unpack(self, flow: Any, state: TorusDensity, packed: dict[str, np.ndarray]) -> _fourier.FourierMemory:
         """The memory of a restart record."""
-        return _fourier.unpack(flow, state, packed)
+        memory, since = _fourier.unpack(flow, state, packed), float(packed["weights_dt"])
+        squared = memory.system.modes.squared_wavenumber.reshape(-1)
+        weights = None if math.isnan(since) else ETDWeights.build(squared, since, memory.splitting)
+        return replace(memory, weights=weights)

@@ -116,7 +116,8 @@ class Torus:
         from ..measures import TorusDensity
 
         if callable(source):
-            source = np.broadcast_to(np.asarray(source(*self.points), dtype=float), self.shape)
+            source = source(*self.points)
+            source = np.full(self.shape, source) if np.ndim(source) == 0 else source
         return TorusDensity(source, self, normalise=normalise)
 
     # ---- Fourier calculus ------------------------------------------------------------------------------------
@@ -218,13 +219,15 @@ class Torus:
         -----
         One FFT and one non-uniform FFT, O(n^d log n + N); error ≤ 1e-12 sup|f̂|·n^{d/2} or so.
         """
-        x = np.asarray(x, dtype=float)
+        x = _check.array("x", x, "pass finite points")
         if x.ndim != 2 or x.shape[1] != self.dim:
             raise _check.fail(f"x must have shape (N, {self.dim})", f"shape {x.shape}", "stack points as rows")
         f = np.asarray(f, dtype=float)
         if f.ndim == self.dim + 1:
             return np.stack([self.interpolate(component, x) for component in f])
         modes = self._full_spectrum(self._scalar(f))
+        if not len(x):  # the non-uniform transforms refuse an empty list
+            return np.zeros(0)
         return transforms.evaluate(modes, np.mod(x, 1.0), 1e-13).real
 
     def _full_spectrum(self, f: np.ndarray) -> np.ndarray:

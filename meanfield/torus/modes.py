@@ -174,6 +174,7 @@ class Modes:
         out : compact complex array or None
         """
         values = np.ascontiguousarray(values)
+        _ = self._work, self._values  # made here: several threads that ask first would each make their own
 
         def one(slab: slice) -> None:
             part = values[slab]
