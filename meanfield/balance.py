@@ -56,7 +56,7 @@ class RunningIntegral:
         powers = np.arange(len(x))
         moments = (1.0 - ((start - times[0]) / length) ** (powers + 1)) / (powers + 1)
         weights = np.linalg.solve(np.vander(x, increasing=True).T, moments)
-        return length * float(np.sum(weights * values))
+        return float(length * np.sum(weights * values))
 
     def pack(self) -> np.ndarray:
         """Everything as one array, for a restart record."""

@@ -140,7 +140,7 @@ def iterate(
     >>> for t, rho, info in mf.iterate(flow, rho, mf.steppers.ETDRK4(dt=1e-3), until=0.01):
     ...     pass
     >>> print(f"{t} {rho.values.max() - 1:.3f}")
-    0.01 0.225
+    0.01 0.211
     """
     flow.check(state)
     if not until > t:
