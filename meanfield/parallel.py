@@ -7,13 +7,11 @@ own parallelism is over chunks whose number depends on the problem only; partial
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from itertools import pairwise
 from typing import Any
-
-import numpy as np
 
 from . import _check
 
@@ -82,7 +80,3 @@ def one_thread_libraries() -> AbstractContextManager:
 
     return threadpool_limits(limits=1)
 
-
-def ordered_sum(parts: Iterable[float]) -> float:
-    """Sum of partial results in chunk order."""
-    return float(np.sum(np.fromiter(parts, dtype=np.float64)))

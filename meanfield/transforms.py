@@ -28,17 +28,17 @@ class ScipyTransforms:
         """Names and versions, as recorded in output files."""
         return f"scipy.fft {metadata.version('scipy')}, finufft {metadata.version('finufft')}"
 
-    def forward_last(self, values: np.ndarray, out: np.ndarray) -> None:
-        """Real transform along the last axis: ``(…, n)`` to ``(…, n//2+1)``."""
+    def forward_real(self, values: np.ndarray, out: np.ndarray, axis: int = -1) -> None:
+        """Real transform along one axis: n values to n//2+1 modes."""
         import scipy.fft
 
-        out[...] = scipy.fft.rfft(values, axis=-1)
+        out[...] = scipy.fft.rfft(values, axis=axis)
 
-    def inverse_last(self, modes: np.ndarray, out: np.ndarray) -> None:
-        """Inverse real transform along the last axis, unnormalised: ``(…, n//2+1)`` to ``(…, n)``."""
+    def inverse_real(self, modes: np.ndarray, out: np.ndarray, axis: int = -1) -> None:
+        """Inverse real transform along one axis, unnormalised: n//2+1 modes to n values."""
         import scipy.fft
 
-        out[...] = scipy.fft.irfft(modes, n=out.shape[-1], axis=-1, norm="forward")
+        out[...] = scipy.fft.irfft(modes, n=out.shape[axis], axis=axis, norm="forward")
 
     def forward(self, array: np.ndarray, axis: int) -> None:
         """Complex transform along one axis, in place (views welcome)."""
@@ -73,17 +73,17 @@ class DuccTransforms:
         """Name and version, as recorded in output files."""
         return f"ducc0 {metadata.version('ducc0')}"
 
-    def forward_last(self, values: np.ndarray, out: np.ndarray) -> None:
-        """Real transform along the last axis: ``(…, n)`` to ``(…, n//2+1)``."""
+    def forward_real(self, values: np.ndarray, out: np.ndarray, axis: int = -1) -> None:
+        """Real transform along one axis: n values to n//2+1 modes."""
         import ducc0
 
-        ducc0.fft.r2c(values, axes=(-1,), out=out, nthreads=1)
+        ducc0.fft.r2c(values, axes=(axis,), out=out, nthreads=1)
 
-    def inverse_last(self, modes: np.ndarray, out: np.ndarray) -> None:
-        """Inverse real transform along the last axis, unnormalised: ``(…, n//2+1)`` to ``(…, n)``."""
+    def inverse_real(self, modes: np.ndarray, out: np.ndarray, axis: int = -1) -> None:
+        """Inverse real transform along one axis, unnormalised: n//2+1 modes to n values."""
         import ducc0
 
-        ducc0.fft.c2r(modes, axes=(-1,), lastsize=out.shape[-1], forward=False, out=out, nthreads=1)
+        ducc0.fft.c2r(modes, axes=(axis,), lastsize=out.shape[axis], forward=False, out=out, nthreads=1)
 
     def forward(self, array: np.ndarray, axis: int) -> None:
         """Complex transform along one axis, in place (views welcome)."""

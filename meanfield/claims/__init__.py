@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 # prefix of the ids -> module with the tuple CLAIMS; one module a section of the mathematics
-SECTIONS: dict[str, str] = {}
+SECTIONS: dict[str, str] = {"FLOW": "meanfield.claims.balance", "PME": "meanfield.claims.porous_medium"}
 
 
 def get(claim_id: str) -> Claim:

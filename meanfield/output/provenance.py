@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -10,6 +11,17 @@ PACKAGES = (
     "meanfield", "numpy", "scipy", "numba", "llvmlite", "pot", "finufft", "ducc0", "threadpoolctl", "h5py", "h5netcdf",
     "xarray",
 )  # fmt: skip
+
+
+@functools.cache
+def _versions() -> str:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ", ".join(f"{package} {version}" for package, version in found.items())
 
 
 def collect() -> dict[str, str]:
@@ -28,13 +40,7 @@ def collect() -> dict[str, str]:
     >>> collect()["versions"].startswith("python 3.")
     True
     """
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
-        "versions": ", ".join(f"{package} {version}" for package, version in found.items()),
+        "versions": _versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical cores",
     }

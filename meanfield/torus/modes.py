@@ -133,7 +133,7 @@ class Modes:
 
     def _forward_slab(self, values: np.ndarray, slab: slice) -> None:
         work = self._work[slab] if self.torus.dim > 1 else self._work
-        transforms.forward_last(values, work)
+        transforms.forward_real(values, work)
         if self.torus.dim == 3:
             transforms.forward(work[:, :, : self.kept], 1)
 
@@ -141,7 +141,7 @@ class Modes:
         work = self._work[slab] if self.torus.dim > 1 else self._work
         if self.torus.dim == 3:
             transforms.inverse(work[:, :, : self.kept], 1)
-        transforms.inverse_last(work, out)
+        transforms.inverse_real(work, out)
 
     def _gather(self, multiplier: np.ndarray, out: np.ndarray) -> np.ndarray:
         from .._kernels.spectral import gather

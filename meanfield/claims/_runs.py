@@ -1,0 +1,41 @@
+"""Runs several claims share: data, flows, and solutions on a given grid with a given number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from meanfield.energies import InternalEnergy
+from meanfield.flow import GradientFlow, iterate
+from meanfield.geometries import Wasserstein
+from meanfield.measures import TorusDensity
+from meanfield.steppers import Stepper
+from meanfield.torus import Torus
+
+
+def porous_medium(parameters: Mapping[str, Any], exponent: float | None = None) -> GradientFlow:
+    """The Wasserstein flow ``∂_tρ = cΔρ^m`` with the ladder's ``exponent`` (or another) and ``coefficient``."""
+    exponent = parameters["exponent"] if exponent is None else exponent
+    return GradientFlow(InternalEnergy(exponent, parameters["coefficient"]), Wasserstein())
+
+
+def cosine(n: int, amplitude: float, mean: float = 1.0) -> TorusDensity:
+    """``mean (1 + amplitude cos 2πx)`` on n points."""
+    return Torus(int(n)).density(lambda x: mean * (1 + amplitude * np.cos(2 * np.pi * x)))
+
+
+def final(flow: GradientFlow, state: TorusDensity, stepper: Stepper, t_end: float) -> TorusDensity:
+    """The state at ``t_end``."""
+    for _, state, info in iterate(flow, state, stepper, until=t_end):
+        if info.detail:
+            raise RuntimeError(f"a step was refused: {info.detail}")
+    return state
+
+
+def relative_l2(found: TorusDensity, reference: TorusDensity) -> float:
+    """Relative L² distance at the points the two grids share."""
+    stride = reference.torus.n // found.torus.n
+    values = reference.values[(slice(None, None, stride),) * reference.torus.dim]
+    return float(np.sqrt(np.mean((found.values - values) ** 2) / np.mean(values**2)))

@@ -1,0 +1,149 @@
+"""Claims on the porous-medium equation (MATHEMATICS §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from meanfield.claims._runs import cosine, final, porous_medium, relative_l2
+from meanfield.claims.claim import Claim, Hypothesis
+from meanfield.claims.ladder import Ladder
+from meanfield.claims.rates import fit_decay, fit_rate
+from meanfield.claims.sweep import sweep
+from meanfield.claims.verdict import Measurement
+from meanfield.distances import wasserstein
+from meanfield.flow import iterate
+from meanfield.solve import solve
+from meanfield.steppers import ETDRK4, RK4, SSPRK3
+from meanfield.theory import dissipation_bound, relaxation_rate
+from meanfield.torus import Torus
+
+Levels = dict[str, list[float]]
+
+
+def fourier_accuracy(ladder: Ladder, levels: Levels, progress: bool | None = None) -> Iterator[Measurement]:
+    """PME-1: accuracy in n and in the step, and two energies that never rise."""
+    p, expected, t_end = ladder.parameters, ladder.expected, ladder.parameters["t_end"]
+    flow, reference = porous_medium(p), ladder.reference
+
+    datum = cosine(p["n_in_time"], p["amplitude_time"])
+    resolved = final(flow, datum, ETDRK4(dt=t_end / reference["steps"]), t_end)
+    errors = {}
+    for name, make in {"ETDRK4": ETDRK4, "RK4": RK4, "SSPRK3": SSPRK3}.items():
+
+        def time_error(steps: int, make=make) -> float:
+            return relative_l2(final(flow, datum, make(dt=t_end / steps), t_end), resolved)
+
+        errors[name] = sweep(time_error, {"steps": levels["steps"]}, seeds=None, progress=progress)["value"]
+        yield expected[f"order of {name}"].measured(fit_rate(errors[name], along="steps", floor=1e-15))
+    yield expected["finest relative time error of ETDRK4"].measured(float(errors["ETDRK4"][-1]))
+
+    dt, amplitude = t_end / p["steps_in_space"], p["amplitude_space"]
+    resolved = final(flow, cosine(reference["n"], amplitude), ETDRK4(dt=dt), t_end)
+
+    def space_error(n: int) -> float:
+        return relative_l2(final(flow, cosine(n, amplitude), ETDRK4(dt=dt), t_end), resolved)
+
+    in_space = sweep(space_error, {"n": levels["n"]}, seeds=None)["value"]
+    local = np.diff(np.log(in_space.values)) / np.diff(np.log(in_space.n.values))
+    above_floor = in_space.values[1:] > 1e-13
+    yield expected["smallest gain of order in n"].measured(float(-np.diff(local[above_floor]).max()))
+    yield expected["relative error at the largest n"].measured(float(in_space[-1]))
+
+    states = [(s.mass, flow.energy.value(s), float(np.mean(s.values**2))) for s in _path(flow, p)]
+    _, energy, squares = np.array(states).T
+    yield expected["largest rise of the energy in a step"].measured(float(np.diff(energy).max()))
+    yield expected["largest rise of the L2 energy in a step"].measured(float(np.diff(squares).max()))
+
+
+def _path(flow, p):
+    datum = cosine(p["n_in_time"], p["amplitude_space"])
+    yield datum
+    yield from (state for _, state, _ in iterate(flow, datum, ETDRK4(dt=p["t_end"] / 200), until=p["t_end"]))
+
+
+def return_to_the_mean(ladder: Ladder, levels: Levels) -> Iterator[Measurement]:
+    """PME-4: the rate of ½‖ρ−ρ̄‖² once the first mode is small, and the dissipation inequality at every step."""
+    p = ladder.parameters
+    c, mean = p["coefficient"], p["mean"]
+    for m in levels["exponent"]:
+        flow, rate = porous_medium(p, exponent=m), relaxation_rate(mean, exponent=m, coefficient=c)
+        # The first mode falls like e^{−rate t/2}: to where the fit starts, and over the decades it is fitted on.
+        t_end = 2 / rate * (np.log(p["amplitude"] / p["linear_below"]) + np.log(10.0) * p["decades"])
+        datum = cosine(p["n"], p["amplitude"], mean)
+
+        def margin(state, flow=flow, m=m) -> float:
+            system, gap = flow.rate(state), state.values - mean
+            decay = -state.torus.inner(gap, system.modes.inverse(system.at(state.values)))
+            squared, low = state.torus.inner(gap, gap), float(state.values.min())
+            return decay / dissipation_bound(squared, low, exponent=m, coefficient=c) - 1
+
+        margins: list[float] = []
+        ds = solve(
+            flow, datum, t_end=t_end, stepper=ETDRK4(tolerance=1e-9), save_at=241,
+            observe={"half_square": lambda s: 0.5 * s.torus.inner(s.values - mean, s.values - mean),
+                     "first_mode": lambda s: 2 * abs(s.torus.coefficients(s.values)[1]) / mean},
+            stop=lambda state, margins=margins, margin=margin: margins.append(margin(state)),
+            progress=False,
+        )  # fmt: skip
+        late = ds.half_square.where(ds.first_mode < p["linear_below"], drop=True)
+        fit = fit_decay(late, along="time")
+        case = f"m = {m:g}"
+        scaled = float(fit.rate) / rate
+        quantity = ladder.expected["decay rate over 2·4π² c m ρ̄^(m−1)"]
+        yield quantity.measured(scaled, case=case)
+        yield ladder.expected["least margin of the dissipation inequality"].measured(min(margins), case=case)
+
+
+def contraction(ladder: Ladder, levels: Levels) -> Iterator[Measurement]:
+    """PME-5 on positive data: distances of two solutions along common steps."""
+    p, flow = ladder.parameters, porous_medium(ladder.parameters)
+    for n in levels["n"]:
+        torus, case = Torus(int(n)), f"n = {n:g}"
+        runs = [
+            solve(flow, torus.density(f, normalise=True), t_end=p["t_end"], save_at=p["saves"],
+                  stepper=ETDRK4(dt=p["t_end"] / p["steps"]), progress=False)
+            for f in (
+                lambda x: 1 + 0.6 * np.cos(2 * np.pi * x) + 0.2 * np.sin(6 * np.pi * x),
+                lambda x: 1.2 + np.sin(2 * np.pi * (x - 0.13)) - 0.1 * np.cos(4 * np.pi * x),
+            )
+        ]  # fmt: skip
+        pairs = list(zip(runs[0].density.values, runs[1].density.values, strict=True))
+        l1 = np.array([np.abs(a - b).mean() for a, b in pairs])
+        w2 = np.array([wasserstein(torus.density(a), torus.density(b)) for a, b in pairs])
+        yield ladder.expected["largest rise of the L1 distance"].measured(np.diff(l1).max(), case=case)
+        yield ladder.expected["largest rise of W2 on the circle"].measured(np.diff(w2).max(), case=case)
+        yield ladder.expected["final over initial L1 distance"].measured(l1[-1] / l1[0], case=case)
+
+
+def _positive(name: str) -> Hypothesis:
+    return Hypothesis(f"the datum is positive: 0 < {name} < 1", lambda p: 0 < p[name] < 1)
+
+
+CLAIMS = (
+    Claim(
+        "PME-1",
+        "on positive smooth data the Fourier solver is spectrally accurate, of its order in time, and E, ‖ρ‖² decrease",
+        "Cox & Matthews 2002; Otto 2001",
+        "porous_medium_fourier",
+        fourier_accuracy,
+        (_positive("amplitude_space"), _positive("amplitude_time"), Hypothesis("m > 1", lambda p: p["exponent"] > 1)),
+    ),
+    Claim(
+        "PME-4",
+        "½‖ρ−ρ̄‖² decays like e^{−2·4π² c m ρ̄^{m−1} t}, and at least as its least diffusivity says at every step",
+        "Alikakos & Rostamian 1981; Poincaré inequality",
+        "porous_medium_decay",
+        return_to_the_mean,
+        (_positive("amplitude"), Hypothesis("m ≥ 1", lambda p: min(p["exponent"]) >= 1)),
+    ),
+    Claim(
+        "PME-5",
+        "two solutions never separate, in L¹ and in W₂ on the circle",
+        "Bénilan 1972; Otto 2001; von Renesse & Sturm 2005",
+        "porous_medium_contraction",
+        contraction,
+        (Hypothesis("m ≥ 1 − 1/d, d = 1", lambda p: p["exponent"] >= 0),),
+    ),
+)
