@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meanfield.claims._runs import cosine, porous_medium
+from meanfield.claims.runs import cosine, porous_medium
 from meanfield.claims.claim import Claim, Hypothesis
 from meanfield.claims.ladder import Ladder
 from meanfield.claims.rates import fit_rate

@@ -21,9 +21,25 @@ def porous_medium(parameters: Mapping[str, Any], exponent: float | None = None) 
     return GradientFlow(InternalEnergy(exponent, parameters["coefficient"]), Wasserstein())
 
 
-def cosine(n: int, amplitude: float, mean: float = 1.0) -> TorusDensity:
-    """``mean (1 + amplitude cos 2πx)`` on n points."""
-    return Torus(int(n)).density(lambda x: mean * (1 + amplitude * np.cos(2 * np.pi * x)))
+def cosine(n: int, amplitude: float, mean: float = 1.0, dim: int = 1) -> TorusDensity:
+    """``mean (1 + amplitude cos 2πx)`` on n points; in more dimensions the cosines of the axes share the amplitude."""
+
+    def profile(*x: np.ndarray) -> np.ndarray:
+        return mean * (1 + amplitude * sum(np.cos(2 * np.pi * xa) / (1 + a) for a, xa in enumerate(x)) / share)
+
+    share = sum(1 / (1 + a) for a in range(int(dim)))
+    return Torus(int(n), dim=int(dim)).density(profile)
+
+
+def contrast(state: TorusDensity) -> float:
+    """``sup|ρ − ρ̄|/ρ̄``."""
+    return float(np.abs(state.values / state.mass - 1).max())
+
+
+def half_square(state: TorusDensity) -> float:
+    """``½‖ρ − ρ̄‖²``."""
+    gap = state.values - state.mass
+    return 0.5 * state.torus.inner(gap, gap)
 
 
 def final(flow: GradientFlow, state: TorusDensity, stepper: Stepper, t_end: float) -> TorusDensity:
