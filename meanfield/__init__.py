@@ -20,7 +20,7 @@ _NAMES = {
     "Wasserstein": "geometries",
     "GradientFlow": "flow",
     "iterate": "flow",
-    "solve": "solve",
+    "solve": "run",
     "wasserstein": "distances",
     "barenblatt": "theory",
     "sweep": "claims",

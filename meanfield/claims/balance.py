@@ -10,7 +10,7 @@ from meanfield.claims.ladder import Ladder
 from meanfield.claims.rates import fit_rate
 from meanfield.claims.sweep import sweep
 from meanfield.claims.verdict import Measurement
-from meanfield.solve import solve
+from meanfield.run import solve
 from meanfield.steppers import ETDRK4, SSPRK3
 
 

@@ -15,7 +15,7 @@ from meanfield.claims.sweep import sweep
 from meanfield.claims.verdict import Measurement, Verdict
 from meanfield.distances import wasserstein
 from meanfield.flow import iterate
-from meanfield.solve import solve
+from meanfield.run import solve
 from meanfield.steppers import ETDRK4, RK4, SSPRK3
 from meanfield.theory import dissipation_bound, relaxation_rate
 from meanfield.torus import Torus

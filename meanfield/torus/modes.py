@@ -203,9 +203,10 @@ class Modes:
         Slab by slab: back to the grid, the function, forward again, while the slab is in cache.
         """
         self._scatter(coefficients)
+        whole = self._values  # made here, see forward
 
         def one(slab: slice) -> None:
-            values = self._values[slab]
+            values = whole[slab]
             self._inverse_slab(slab, values)
             pointwise(values)
             self._forward_slab(values, slab)
