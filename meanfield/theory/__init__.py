@@ -1,0 +1,35 @@
+"""Closed forms and decay laws that runs are compared with; one source a file, NumPy and SciPy only."""
+
+from .barenblatt import (
+    barenblatt,
+    barenblatt_constant,
+    barenblatt_height,
+    barenblatt_radius,
+    barenblatt_second_moment,
+    barenblatt_time,
+)
+from .barenblatt_cells import barenblatt_cell_means
+from .decay import (
+    FIRST_EIGENVALUE,
+    dissipation_bound,
+    relaxation_rate,
+    second_moment_rate,
+    self_similar_exponents,
+    two_point_eigenvalue,
+)
+
+__all__ = [
+    "FIRST_EIGENVALUE",
+    "barenblatt",
+    "barenblatt_cell_means",
+    "barenblatt_constant",
+    "barenblatt_height",
+    "barenblatt_radius",
+    "barenblatt_second_moment",
+    "barenblatt_time",
+    "dissipation_bound",
+    "relaxation_rate",
+    "second_moment_rate",
+    "self_similar_exponents",
+    "two_point_eigenvalue",
+]
