@@ -109,6 +109,8 @@ class StepControl:
             if self.tolerance is None:
                 break
             dt = h * self._factor(trial.error if trial.status is Status.RUNNING else math.inf)
+            if dt < 1e-13 * abs(t):  # a singularity: steps that hardly move t would go on for ever before it
+                break
         status = Status.INACCURATE if trial.status is Status.RUNNING else trial.status
         detail = trial.detail or f"estimated error {trial.error:.2g} of a step of {h:.3g}, at most {allowed:.2g} allowed"
         return None, dt, StepInfo(t, 0.0, trial.error, rejected, status, detail)
