@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from itertools import pairwise
 from typing import Any
 
@@ -71,7 +72,8 @@ def run(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         return [function(item) for item in items]
     if _pool is None:
         _pool = ThreadPoolExecutor(_threads, thread_name_prefix="meanfield")
-    return list(_pool.map(function, items))
+    contexts = [copy_context() for _ in items]  # NumPy's error state is the caller's there too
+    return list(_pool.map(lambda context, item: context.run(function, item), contexts, items))
 
 
 def one_thread_libraries() -> AbstractContextManager:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 from meanfield import parallel
@@ -58,6 +59,15 @@ def test_run_uses_several_threads_and_hands_errors_on():
 
     with pytest.raises(KeyError, match="3"):
         parallel.run(fail, [3, 4])
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_error_state_of_numpy_is_the_callers(number):
+    parallel.set_threads(number)
+    with np.errstate(invalid="ignore", divide="raise"):
+        assert np.isnan(parallel.run(np.sqrt, [np.array([-1.0]), np.array([-2.0])])).all()
+        with pytest.raises(FloatingPointError):
+            parallel.run(np.log, [np.zeros(1), np.zeros(1)])
 
 
 def test_libraries_run_on_one_thread_inside_the_scope():
