@@ -4,6 +4,7 @@ They are no packages (see docs/design.md), so setuptools' own tables do not appl
 is built, and named as sources so that an sdist holds them. An editable installation finds them in the checkout.
 """
 
+import shutil
 from pathlib import Path
 
 from setuptools import setup
@@ -26,6 +27,8 @@ class BuildWithShared(build_py):
     """`build_py` that also copies the shared files."""
 
     def run(self):
+        if not self.editable_mode:
+            shutil.rmtree(Path(self.build_lib, "meanfield"), ignore_errors=True)  # else a wheel keeps deleted modules
         super().run()
         if not self.editable_mode:
             for source, target in self._shared_outputs().items():

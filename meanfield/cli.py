@@ -116,6 +116,12 @@ def validate_command(claims: tuple[str, ...], quick: bool, progress: bool | None
     click.get_current_context().exit(VIOLATED if outcomes[known.Outcome.VIOLATED] else 0)
 
 
+class _Told(click.ClickException):
+    """An error told on one line."""
+
+    exit_code = FAILED
+
+
 def solver_scripts() -> dict[str, Path]:
     """Name to path of the scripts in ``solvers/``, sorted.
 
@@ -139,6 +145,4 @@ def _errors_on_one_line() -> Iterator[None]:
     try:
         yield
     except (*EXPECTED_ERRORS, FileNotFoundError) as error:
-        told = click.ClickException(one_line(error))
-        told.exit_code = FAILED
-        raise told from error
+        raise _Told(one_line(error)) from error

@@ -90,6 +90,7 @@ def test_list_reads_scripts_without_running_them(ended, scripts, monkeypatch):
         ("tell", "Told."),
         ("violate", "Violates its arguments."),
     ]
+    assert "_private" not in out
     assert "Ladders (grids/NAME.toml)\n  none\n" in out
 
 
