@@ -22,7 +22,7 @@ def problem_p(n: int):
 
 
 def interleaved(jobs: dict[str, Callable[[], object]], repeats: int) -> dict[str, np.ndarray]:
-    """CPU seconds (process time) of each job, ``repeats`` rounds, the jobs taking turns; the first round is discarded."""
+    """CPU seconds (process time) of each job, ``repeats`` rounds in turns; the first round is discarded."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(repeats + 1):
         for name, job in jobs.items():
@@ -39,7 +39,8 @@ def report(title: str, times: dict[str, np.ndarray], base: str) -> None:
         low, middle, high = np.percentile(values / times[base], [25, 50, 75])
         print(
             f"  {name:34s} best {1e3 * values.min():9.3f} ms  median {1e3 * np.median(values):9.3f} ms  "
-            f"ratio of bests {values.min() / times[base].min():6.3f}  ratio by round {middle:6.3f} [{low:.3f}, {high:.3f}]"
+            f"ratio of bests {values.min() / times[base].min():6.3f}  "
+            f"ratio by round {middle:6.3f} [{low:.3f}, {high:.3f}]"
         )
 
 

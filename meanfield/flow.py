@@ -11,7 +11,7 @@ from . import _check
 from .energies import Energy, InternalEnergy, KullbackLeibler, L2Distance, Multiple, Potential
 from .geometries import Geometry, Wasserstein
 from .measures import TorusDensity
-from .rates import FluxRate, PressureRate
+from .rates import PressureRate, Rate
 from .status import Status
 from .steppers.base import StepInfo, Stepper
 
@@ -63,11 +63,14 @@ class GradientFlow:
         geometries = {key[2] for key in PAIRS}
         if type(self.geometry) not in geometries:
             raise TypeError(
-                f"geometry must be one of {_words(geometries)} (got {type(self.geometry).__name__}); pass mf.Wasserstein()"
+                f"geometry must be one of {_words(geometries)} (got {type(self.geometry).__name__}); "
+                "pass mf.Wasserstein()"
             )
         energies = {key[1] for key in PAIRS if key[2] is type(self.geometry)}
         if not isinstance(self.energy, Energy):
-            raise TypeError(f"energy must be an Energy (got {type(self.energy).__name__}); use one of {_words(energies)}")
+            raise TypeError(
+                f"energy must be an Energy (got {type(self.energy).__name__}); use one of {_words(energies)}"
+            )
         for atom in _atoms(self.energy):
             if type(atom) not in energies:
                 raise TypeError(
@@ -79,10 +82,12 @@ class GradientFlow:
         """Refuse a state this flow is not defined on, before any work (``TypeError`` or ``ValueError``)."""
         states = {key[0] for key in PAIRS}
         if type(state) not in states:
-            raise TypeError(f"state must be one of {_words(states)} (got {type(state).__name__}); use torus.density(...)")
+            raise TypeError(
+                f"state must be one of {_words(states)} (got {type(state).__name__}); use torus.density(...)"
+            )
         self.energy.check(state)
 
-    def rate(self, state: TorusDensity) -> PressureRate | FluxRate:
+    def rate(self, state: TorusDensity) -> Rate:
         """The right-hand side of this pair on the state's grid, with scratch space of its own."""
         self.check(state)
         return PressureRate(self.energy, state.torus)

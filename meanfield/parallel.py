@@ -81,4 +81,3 @@ def one_thread_libraries() -> AbstractContextManager:
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(limits=1)
-

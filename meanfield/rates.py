@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from .energies import Energy
 from .energies.base import PowerTerm
-from .measures import TorusDensity, density_from_solver
+from .measures import density_from_solver
 from .torus import Modes, Torus
 
 if TYPE_CHECKING:
@@ -40,6 +39,26 @@ def product_degree(terms: tuple[PowerTerm, ...], *, drift: bool) -> int:
     return max([*degrees, 2 if drift else 1])
 
 
+class Rate(Protocol):
+    """A right-hand side in kept coefficients, as Fourier steppers use it; owns scratch, so it serves one run."""
+
+    modes: Modes
+
+    def at(self, values: np.ndarray) -> np.ndarray:
+        """Rate at grid values (n, …, n), compact coefficients."""
+
+    def of(self, coefficients: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Rate at a density given by its coefficients, into ``out``."""
+
+    def stiffness(self, low: float, high: float) -> Stiffness:
+        """Bounds of the linearised rate on densities with values in ``[low, high]``."""
+
+
+def drift_speed(slope: np.ndarray | None) -> float:
+    """``max_x Σ_a |∂_aV|`` of a gradient (d, n, …, n), 0 for none."""
+    return 0.0 if slope is None else float(np.abs(slope).sum(axis=0).max())
+
+
 class PressureRate:
     """``∂_tρ = ΔP(ρ) + div(ρ∇V)`` of a local energy in the Wasserstein geometry.
 
@@ -59,13 +78,9 @@ class PressureRate:
         self.energy = energy
         field = energy.potential(torus)
         self.slope = None if field is None else torus.gradient(field)
+        self.speed = drift_speed(self.slope)
         self.modes = Modes(torus, product_degree(self.terms, drift=field is not None))
         self._pressure = make_pressure(self.terms)
-
-    @cached_property
-    def speed(self) -> float:
-        """``max_x Σ_a |∂_aV|``."""
-        return 0.0 if self.slope is None else float(np.abs(self.slope).sum(axis=0).max())
 
     def at(self, values: np.ndarray) -> np.ndarray:
         """Rate at grid values (n, …, n), compact coefficients."""
@@ -79,8 +94,7 @@ class PressureRate:
         """Rate at a density given by its coefficients."""
         if self.slope is None and self.terms:
             return self.modes.through(coefficients, self._pressure, multiplier=self.modes.diffusion, out=out)
-        values = self.modes.inverse(coefficients)
-        out[...] = self.at(values)
+        out[...] = self.at(self.modes.inverse(coefficients))
         return out
 
     def stiffness(self, low: float, high: float) -> Stiffness:
@@ -111,6 +125,8 @@ class FluxRate:
 
     def __init__(self, energy: Energy, geometry: Geometry, torus: Torus) -> None:
         self.energy, self.geometry = energy, geometry
+        field = energy.potential(torus)
+        self.speed = drift_speed(None if field is None else torus.gradient(field))
         self.modes = Modes(torus, product_degree(energy.pressure(), drift=True))
 
     def at(self, values: np.ndarray) -> np.ndarray:
@@ -121,6 +137,15 @@ class FluxRate:
         for wavenumber, component in zip(self.modes.wavenumbers, velocity):
             out -= 1j * wavenumber * self.modes.forward(values * component)
         return out
+
+    def of(self, coefficients: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Rate at a density given by its coefficients, into ``out``."""
+        out[...] = self.at(self.modes.inverse(coefficients))
+        return out
+
+    def stiffness(self, low: float, high: float) -> Stiffness:
+        """Bounds of the linearised rate on densities with values in ``[low, high]``."""
+        return Stiffness(*self.energy.symbol(low, high), self.speed)
 
 
 def make_pressure(terms: tuple[PowerTerm, ...]) -> Callable:

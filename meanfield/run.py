@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import math
 import os
 import time as clock
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,7 +91,7 @@ def solve(
     >>> flow = mf.GradientFlow(mf.InternalEnergy(exponent=3, coefficient=1 / 3), mf.Wasserstein())
     >>> ds = mf.solve(flow, rho, t_end=0.1, save_at=11, observe={"height": lambda rho: rho.values.max()})
     >>> print(ds.status, dict(ds.sizes), f"{float(ds.height[-1]):.4f}")
-    finished {'time': 11, 'x': 64} 1.0091
+    finished {'time': 11, 'x': 64} 1.0099
     """
     stepper = ETDRK4() if stepper is None else stepper
     if not isinstance(flow, GradientFlow):
@@ -123,13 +123,14 @@ def solve(
         if out is None:
             recorder: output.MemoryRecorder | output.FileRecorder = output.MemoryRecorder(layout)
         elif resume and out.exists():
-            resumed = output.FileRecorder.reopen(out, layout)
+            between = np.setdiff1d(output.read(out).time, times)  # where runs ended early, off the planned times
+            resumed = output.FileRecorder.reopen(out, replace(layout, n_times=len(times) + len(between)))
             recorder, saved = resumed.recorder, resumed.saved
-            if saved == len(times):
+            if saved and resumed.time == times[-1]:
                 return recorder.dataset()
             if saved:
                 t, state = resumed.time, TorusDensity(resumed.values["density"], state.torus)
-                memory = record.unpack(t, state, resumed.restart)
+                memory = record.unpack(t, state, resumed.restart or {})
         else:
             recorder = output.FileRecorder(layout, out, overwrite=overwrite)
         if not saved:
@@ -161,7 +162,7 @@ def _run(record, recorder, state, memory, t, times, stops, progress, max_steps) 
     status, detail, dt = Status.FINISHED, "", 0.0
     with _progress_bar(end, t, progress) as show:
         try:
-            for target in times[recorder.saved :]:
+            for target in times[times > t]:
                 steps = march(record.flow, state, record.stepper, t=t, until=float(target), memory=memory)
                 for t, state, memory, info in steps:
                     if info.status is not Status.RUNNING:
@@ -208,7 +209,9 @@ class _Record:
         """The restart record at the last save."""
         parts = {"stepper": self.stepper.pack(memory), "balance": self.balance.pack()}
         wall = self._elapsed + clock.perf_counter() - self._start
-        return {f"{part}.{key}": value for part, d in parts.items() for key, value in d.items()} | {"wall": np.array(wall)}
+        return {f"{part}.{key}": value for part, d in parts.items() for key, value in d.items()} | {
+            "wall": np.array(wall)
+        }
 
     def unpack(self, t: float, state: TorusDensity, packed: dict[str, np.ndarray]) -> Any:
         """Take up a restart record at its save; the stepper's memory."""
@@ -256,7 +259,9 @@ def _of_time_and_state(name: str, function: Callable) -> Callable[[float, Any], 
         return lambda t, state: function(state)
     needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(needed) not in (1, 2):
-        raise _check.fail(f"{name} must take (state) or (t, state)", f"{len(needed)} arguments", "bind the others first")
+        raise _check.fail(
+            f"{name} must take (state) or (t, state)", f"{len(needed)} arguments", "bind the others first"
+        )
     return function if len(needed) == 2 else lambda t, state: function(state)
 
 

@@ -14,7 +14,10 @@ class Status(Enum):
     INTERRUPTED = "interrupted", "the user interrupted the run; every completed save is kept"
     STEP_LIMIT = "step limit", "the largest number of steps was reached before the final time"
     NOT_FINITE = "not finite", "the state stopped being finite; the last good state is saved"
-    NOT_POSITIVE = "not positive", "the density touched zero, where a Fourier stepper ends; the last good state is saved"
+    NOT_POSITIVE = (
+        "not positive",
+        "the density touched zero, where Fourier steppers end; the last good state is saved",
+    )
     INACCURATE = "inaccurate", "the error estimate refused the step; the last good state is saved"
     UNSTABLE = "unstable", "the step exceeded the stability bound; the last good state is saved"
 

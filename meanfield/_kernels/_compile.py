@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numba
+from numba.core import config
 
 
 def cache_folder() -> Path:
@@ -40,9 +41,9 @@ def compiled(function: Callable) -> Callable:
 
     Numba fixes a function's cache folder when it is decorated; the user's own setting is put back at once.
     """
-    users = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _FOLDER
+    users = config.CACHE_DIR  # type: ignore[attr-defined]
+    config.CACHE_DIR = _FOLDER  # type: ignore[attr-defined]
     try:
         return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     finally:
-        numba.config.CACHE_DIR = users
+        config.CACHE_DIR = users  # type: ignore[attr-defined]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meanfield.claims.runs import cosine, porous_medium
 from meanfield.claims.claim import Claim, Hypothesis
 from meanfield.claims.ladder import Ladder
 from meanfield.claims.rates import fit_rate
+from meanfield.claims.runs import cosine, porous_medium
 from meanfield.claims.sweep import sweep
 from meanfield.claims.verdict import Measurement
 from meanfield.run import solve
@@ -16,7 +16,12 @@ from meanfield.steppers import ETDRK4, SSPRK3
 
 def balance_on_the_circle(ladder: Ladder, levels: dict[str, list[float]]) -> Iterator[Measurement]:
     """FLOW-1 in d = 1: both defects against the step, the spacing of saves and the grid."""
-    p, expected, flow, t_end = ladder.parameters, ladder.expected, porous_medium(ladder.parameters), ladder.parameters["t_end"]
+    p, expected, flow, t_end = (
+        ladder.parameters,
+        ladder.expected,
+        porous_medium(ladder.parameters),
+        ladder.parameters["t_end"],
+    )
 
     def run(n, stepper, saves=2):
         return solve(flow, cosine(n, p["amplitude"]), t_end=t_end, stepper=stepper, save_at=int(saves), progress=False)

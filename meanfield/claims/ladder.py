@@ -6,7 +6,7 @@ import itertools
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Ladder:
     parameters: Mapping[str, Any]
     expected: Mapping[str, Expectation]
     seeds: int | None = None
-    reference: Mapping[str, float] | None = None
+    reference: Mapping[str, float] = field(default_factory=dict)
     exact: bool = False
 
     @classmethod
@@ -202,8 +202,6 @@ def _quick(where: str, quick: Mapping[str, Any], levels: Mapping[str, tuple[floa
 
 def _reference(where: str, reference: Any, levels: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
     """Check that each reference level is `REFERENCE_FACTOR` times beyond the levels, on either end."""
-    if reference is None:
-        return {}
     if not isinstance(reference, Mapping):
         if len(levels) != 1:
             raise TypeError(f"{where} must be a table (got {reference!r}); give one number an axis: {{n = 4096}}")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.claims.runs import contrast, cosine, final, half_square, porous_medium, relative_l2
 from meanfield.claims.claim import Claim, Hypothesis
 from meanfield.claims.ladder import Ladder
 from meanfield.claims.rates import fit_decay, fit_rate
+from meanfield.claims.runs import contrast, cosine, final, half_square, porous_medium, relative_l2
 from meanfield.claims.sweep import sweep
 from meanfield.claims.verdict import Measurement, Verdict
 from meanfield.distances import wasserstein
 from meanfield.flow import iterate
 from meanfield.run import solve
-from meanfield.steppers import ETDRK4, RK4, SSPRK3
+from meanfield.steppers import ETDRK4, RK4, SSPRK3, Stepper
 from meanfield.theory import dissipation_bound, relaxation_rate
 from meanfield.torus import Torus
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Levels = dict[str, list[float]]
 OBSERVERS = {"half_square": half_square, "contrast": contrast, "least": lambda state: state.values.min()}
-STEPPERS = {"ETDRK4": ETDRK4, "RK4": RK4, "SSPRK3": SSPRK3}
+STEPPERS: dict[str, Callable[..., Stepper]] = {"ETDRK4": ETDRK4, "RK4": RK4, "SSPRK3": SSPRK3}
 FEWEST_SAVES = 10  # of the linear range, before a decay rate is fitted
 
 

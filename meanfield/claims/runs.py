@@ -21,11 +21,12 @@ def porous_medium(parameters: Mapping[str, Any], exponent: float | None = None) 
     return GradientFlow(InternalEnergy(exponent, parameters["coefficient"]), Wasserstein())
 
 
-def cosine(n: int, amplitude: float, mean: float = 1.0, dim: int = 1) -> TorusDensity:
+def cosine(n: float, amplitude: float, mean: float = 1.0, dim: int = 1) -> TorusDensity:
     """``mean (1 + amplitude cos 2πx)`` on n points; in more dimensions the cosines of the axes share the amplitude."""
 
     def profile(*x: np.ndarray) -> np.ndarray:
-        return mean * (1 + amplitude * sum(np.cos(2 * np.pi * xa) / (1 + a) for a, xa in enumerate(x)) / share)
+        waves = np.sum([np.cos(2 * np.pi * xa) / (1 + a) for a, xa in enumerate(x)], axis=0)
+        return mean * (1 + amplitude * waves / share)
 
     share = sum(1 / (1 + a) for a in range(int(dim)))
     return Torus(int(n), dim=int(dim)).density(profile)

@@ -1,7 +1,7 @@
 """Steppers: pure ``init``/``step`` pairs that advance a gradient flow, each with a declared order."""
 
 from .base import StepInfo, Stepper
-from .explicit import RK4, ExplicitRungeKutta, SSPRK3
+from .explicit import RK4, SSPRK3, ExplicitRungeKutta
 from .exponential import ETDRK4
 
 __all__ = ["ETDRK4", "RK4", "SSPRK3", "ExplicitRungeKutta", "StepInfo", "Stepper"]

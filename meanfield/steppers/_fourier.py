@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _check
 from ..measures import TorusDensity, density_from_solver
-from ..rates import FluxRate, PressureRate, Stiffness
+from ..rates import Rate, Stiffness
 from ..status import Status
 
 TOUCHES_ZERO = 1e-12  # a minimum below this share of the maximum is zero up to rounding
@@ -27,7 +27,7 @@ class FourierMemory:
     stiffness : Stiffness — of the state
     dt : float — proposed next step
     splitting : float — diffusivity a of the linear part ``aΔ`` (exponential steppers)
-    system : PressureRate or FluxRate — the right-hand side with its scratch space; holds no history
+    system : Rate — the right-hand side with its scratch space; holds no history
     spent : float — sum of the relative errors estimated so far
     weights : object or None — coefficients derived from dt and splitting
     """
@@ -37,7 +37,7 @@ class FourierMemory:
     rate: np.ndarray
     stiffness: Stiffness
     dt: float
-    system: PressureRate | FluxRate
+    system: Rate
     splitting: float = 0.0
     spent: float = 0.0
     weights: Any = None
@@ -76,9 +76,7 @@ def complete(memory: FourierMemory, coefficients: np.ndarray) -> tuple[FourierMe
         return None, Status.NOT_POSITIVE, f"the density has minimum {low:.3g}"
     state = density_from_solver(values, memory.system.modes.torus)
     stiffness = memory.system.stiffness(low, high)
-    after = replace(
-        memory, state=state, coefficients=coefficients, rate=memory.system.at(values), stiffness=stiffness
-    )
+    after = replace(memory, state=state, coefficients=coefficients, rate=memory.system.at(values), stiffness=stiffness)
     return after, Status.RUNNING, ""
 
 

@@ -41,11 +41,14 @@ class Stepper(Protocol):
     ``pack`` turns it into plain arrays for a restart record, ``unpack`` back.
     """
 
-    order: int
+    @property
+    def order(self) -> int: ...
 
     def init(self, flow: Any, state: Any) -> Any: ...
 
-    def step(self, flow: Any, t: float, state: Any, memory: Any, until: float = math.inf) -> tuple[Any, Any, StepInfo]: ...
+    def step(
+        self, flow: Any, t: float, state: Any, memory: Any, until: float = math.inf
+    ) -> tuple[Any, Any, StepInfo]: ...
 
     def pack(self, memory: Any) -> dict[str, np.ndarray]: ...
 
@@ -112,7 +115,9 @@ class StepControl:
             if dt < 1e-13 * abs(t):  # a singularity: steps that hardly move t would go on for ever before it
                 break
         status = Status.INACCURATE if trial.status is Status.RUNNING else trial.status
-        detail = trial.detail or f"estimated error {trial.error:.2g} of a step of {h:.3g}, at most {allowed:.2g} allowed"
+        detail = (
+            trial.detail or f"estimated error {trial.error:.2g} of a step of {h:.3g}, at most {allowed:.2g} allowed"
+        )
         return None, dt, StepInfo(t, 0.0, trial.error, rejected, status, detail)
 
     def _factor(self, error: float) -> float:

@@ -122,11 +122,11 @@ class ExplicitRungeKutta:
         return _fourier.unpack(flow, state, packed)
 
 
-def RK4(*, dt: float | None = None, tolerance: float | None = None) -> ExplicitRungeKutta:  # noqa: N802
+def RK4(*, dt: float | None = None, tolerance: float | None = None) -> ExplicitRungeKutta:
     """The classical Runge–Kutta method, order 4; see :class:`ExplicitRungeKutta`."""
     return ExplicitRungeKutta(rk4, dt, tolerance)
 
 
-def SSPRK3(*, dt: float | None = None, tolerance: float | None = None) -> ExplicitRungeKutta:  # noqa: N802
+def SSPRK3(*, dt: float | None = None, tolerance: float | None = None) -> ExplicitRungeKutta:
     """The strong-stability-preserving three-stage method of Shu and Osher, order 3; see :class:`ExplicitRungeKutta`."""
     return ExplicitRungeKutta(ssprk3, dt, tolerance)

@@ -138,7 +138,9 @@ class ETDRK4:
         middle = self._middle(memory)
         if abs(middle - memory.splitting) > self.MOVED * memory.splitting:
             memory = replace(memory, splitting=middle)
-        after, dt, info = self.control.advance(t, until, memory.dt, lambda h: self._attempt(memory, h), spent=memory.spent)
+        after, dt, info = self.control.advance(
+            t, until, memory.dt, lambda h: self._attempt(memory, h), spent=memory.spent
+        )
         if after is None:
             return state, memory, info
         return after.state, replace(after, dt=dt, spent=memory.spent + info.error), info

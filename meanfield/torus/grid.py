@@ -115,10 +115,10 @@ class Torus:
         """
         from ..measures import TorusDensity
 
-        if callable(source):
-            source = source(*self.points)
-            source = np.full(self.shape, source) if np.ndim(source) == 0 else source
-        return TorusDensity(source, self, normalise=normalise)
+        values = source(*self.points) if callable(source) else source
+        if callable(source) and np.ndim(values) == 0:
+            values = np.full(self.shape, values)
+        return TorusDensity(values, self, normalise=normalise)
 
     # ---- Fourier calculus ------------------------------------------------------------------------------------
 
