@@ -1,5 +1,7 @@
 """The energy balance: its integrals to order 4, its defects to the orders of stepper and saves."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,20 @@ def test_distance_defect_vanishes_as_saves_and_grid_are_refined():
     slope = np.polyfit(np.log([1 / 4, 1 / 8, 1 / 16, 1 / 32]), np.log(defects), 1)[0]
     assert slope >= 1, (slope, defects)
     assert defects[-1] <= 1e-2 * drop
+
+
+def test_defects_are_put_together_as_stated():
+    ds = mf.solve(FLOW, bump(64), t_end=0.02, stepper=ETDRK4(dt=5e-4), save_at=[0.004, 0.006, 0.015], progress=False)
+    drop = ds.energy.values[0] - ds.energy.values
+    slope = drop - ds.balance_defect_velocity.values  # the integral of |dE|²
+    densities = [mf.TorusDensity(values, mf.Torus(64)) for values in ds.density.values]
+    speed = [
+        mf.wasserstein(a, b) ** 2 / dt for a, b, dt in zip(densities, densities[1:], np.diff(ds.time), strict=False)
+    ]
+    expected = drop - 0.5 * np.concatenate([[0.0], np.cumsum(speed)]) - 0.5 * slope
+    assert np.abs(ds.balance_defect.values - expected).max() <= 64 * EPS * drop[-1]
+    assert np.trapezoid(ds.dissipation, ds.time) > slope[-1] > drop[-1] / 2
+    assert np.abs(ds.balance_defect.values).max() > 1e-6 * drop[-1]
 
 
 def test_path_length_and_slope_of_heat_in_closed_form():

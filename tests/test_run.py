@@ -209,6 +209,14 @@ def test_bad_ends_keep_the_last_good_state_and_warn(status, to_file, tmp_path):
             assert np.array_equal(again.density, ds.density)
 
 
+@pytest.mark.parametrize("save_at", [2, [1e-4, 2e-4]])
+def test_a_run_refused_at_a_save_saves_nothing_twice(save_at):
+    ds = ended_early(state=contrast_40(), stepper=ETDRK4(dt=1e-3, error_limit=1e-3), save_at=save_at)
+    assert ds.status == "inaccurate"
+    assert ds.time.size == len(set(ds.time.values))
+    assert list(ds.time.values) == ([0.0] if save_at == 2 else [0.0, 1e-4])
+
+
 def test_statuses_have_words():
     assert {status.value for status in Status if status.good} == {"finished", "stopped"}
     assert Status("step limit") is Status.STEP_LIMIT
@@ -232,7 +240,7 @@ class Fails:
 
 
 RESUMED = {
-    "etd fixed": (FLOW, ETDRK4(dt=1.1e-4)),
+    "etd fixed": (FLOW, ETDRK4(dt=1e-3)),
     "etd adaptive": (FLOW, ETDRK4(tolerance=1e-7)),
     "rk4": (FLOW, RK4()),
     "rk4 adaptive": (FLOW, RK4(tolerance=1e-7)),
@@ -241,11 +249,11 @@ RESUMED = {
 }
 
 
-@pytest.mark.parametrize("at", [2, 4, 7])
+@pytest.mark.parametrize("at", [2, 4, 6])
 @pytest.mark.parametrize("name", RESUMED)
 def test_an_interrupted_run_resumes_to_the_same_bits(name, at, tmp_path):
     flow, stepper = RESUMED[name]
-    options = {"flow": flow, "stepper": stepper, "save_at": 8, "t_end": 0.0103}
+    options = {"flow": flow, "stepper": stepper, "save_at": 7, "t_end": 0.0137}
     whole = solve(**options, observe={"height": lambda rho: rho.values.max()})
     out = tmp_path / "run.h5"
     with pytest.raises(RuntimeError, match="pulled the plug"):
@@ -371,6 +379,7 @@ REFUSED = {
     "save_at empty": ({"save_at": []}, ValueError, "save_at must be increasing times"),
     "save_at falling": ({"save_at": np.linspace(0.01, 0, 40)}, ValueError, "save_at must be increasing times"),
     "save_at twice": ({"save_at": [0.005, 0.005]}, ValueError, "save_at must be increasing times"),
+    "save_at twice up to rounding": ({"save_at": [0.005, np.nextafter(0.005, 1)]}, ValueError, "save_at must be"),
     "save_at late": ({"save_at": [0.02]}, ValueError, "save_at must be increasing times"),
     "save_at early": ({"save_at": [-0.1, 0.005]}, ValueError, "save_at must be increasing times"),
     "save_at nan": ({"save_at": [0.0, math.nan]}, ValueError, "save_at must be finite"),

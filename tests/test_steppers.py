@@ -113,7 +113,7 @@ def test_even_step_divides_what_is_left():
     assert even_step(0.75, 1.0, 0.3) == (0.25, True)
     assert even_step(0.0, 1.0, 1.0) == (1.0, True)
     assert even_step(0.0, 1.0, 7.0) == (1.0, True)
-    h, last = even_step(0.0, 0.3, 0.1)  # 0.3/0.1 is 2.9999999999999996: three steps, not four
+    h, last = even_step(0.0, 0.1 * 3, 0.1)  # the quotient is 3.0000000000000004: three steps, not four
     assert (h, last) == (pytest.approx(0.1, rel=2 * EPS), False)
     assert even_step(0.2, 0.3 + 2e-17, 0.1)[1]
 
@@ -148,6 +148,13 @@ def test_control_proposes_the_next_step(error, factor):
 def test_a_step_cut_short_by_a_save_does_not_shrink_the_proposal():
     _, dt, info = control().advance(0.0, 0.01, 1.0, lambda h: Attempt("memory", 1e-30))
     assert (info.dt, info.time, dt) == (0.01, 0.01, 1.0)
+
+
+def test_the_last_step_ends_at_until_to_the_bit():
+    rng = np.random.default_rng(0)
+    for t, left in rng.random((50, 2)):
+        _, _, info = control().advance(t, t + left, 2.0, lambda h: Attempt("memory", 0.0))
+        assert info.time == t + left
 
 
 def test_control_gives_up():
