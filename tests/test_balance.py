@@ -1,7 +1,5 @@
 """The energy balance: its integrals to order 4, its defects to the orders of stepper and saves."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
