@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,13 @@ from . import _check
 from .energies import Energy, InternalEnergy, KullbackLeibler, L2Distance, Multiple, Potential
 from .geometries import Geometry, Wasserstein
 from .measures import TorusDensity
-from .rates import PressureRate, Rate
+from .rates import FluxRate, PressureRate, Rate
 from .status import Status
 from .steppers.base import StepInfo, Stepper
 
 # The supported pairs: (state, energy, geometry) -> right-hand side. Sums and multiples are supported term by term.
 # Local energies in Wasserstein have the shorter pressure form; FluxRate is the general one it is tested against.
-PAIRS: dict[tuple[type, type, type], Callable] = {
+PAIRS: dict[tuple[type, type, type], type] = {
     (TorusDensity, InternalEnergy, Wasserstein): PressureRate,
     (TorusDensity, L2Distance, Wasserstein): PressureRate,
     (TorusDensity, KullbackLeibler, Wasserstein): PressureRate,
@@ -90,7 +90,10 @@ class GradientFlow:
     def rate(self, state: TorusDensity) -> Rate:
         """The right-hand side of this pair on the state's grid, with scratch space of its own."""
         self.check(state)
-        return PressureRate(self.energy, state.torus)
+        forms = {PAIRS[type(state), type(atom), type(self.geometry)] for atom in _atoms(self.energy)}
+        if forms == {PressureRate}:
+            return PressureRate(self.energy, state.torus)
+        return FluxRate(self.energy, self.geometry, state.torus)
 
     @property
     def equation(self) -> str:

@@ -177,10 +177,10 @@ class FileRecorder:
     def finish(self, status: str, status_message: str, attributes: Mapping[str, Any] | None = None) -> None:
         """End the run: cut the saves that were not reached, set the status and the given attributes.
 
-        The file is rewritten beside and swapped in. A run that stopped early keeps its restart record.
+        The file is rewritten beside and swapped in. A run that ended other than "finished" keeps its restart record.
         """
         layout = _ended(self.layout, self.saved, status, status_message, attributes)
-        capacity = 0 if self.saved == self.layout.n_times else layout.restart_capacity
+        capacity = 0 if status == "finished" else layout.restart_capacity
         self._rewrite(dataclasses.replace(layout, restart_capacity=capacity))
 
     def dataset(self) -> xr.Dataset:

@@ -71,7 +71,8 @@ def complete(memory: FourierMemory, coefficients: np.ndarray) -> tuple[FourierMe
     values = memory.system.modes.inverse(coefficients)
     low, high = float(values.min()), float(values.max())
     if not (math.isfinite(low) and math.isfinite(high)):
-        return None, Status.NOT_FINITE, f"the density ranges over [{low:g}, {high:g}]"
+        why = "an overflow, or a stage below zero where ρ^m is not real"
+        return None, Status.NOT_FINITE, f"the density ranges over [{low:g}, {high:g}]: {why}"
     if low <= TOUCHES_ZERO * high:
         return None, Status.NOT_POSITIVE, f"the density has minimum {low:.3g}"
     state = density_from_solver(values, memory.system.modes.torus)

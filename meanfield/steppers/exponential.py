@@ -97,7 +97,9 @@ class ETDRK4:
     Notes
     -----
     Cost per step: four pruned FFT pairs and passes over kept modes; 6 compact real arrays of weights, rebuilt
-    (about one step's cost) when dt or a change. For a pure drift (a = 0) this is RK4, and its bound is enforced.
+    (about one step's cost) when dt or a change. Without diffusion (a = 0) this is RK4, held to its stability by the
+    error estimate. The advantage over an explicit stepper fades with contrast: at 40, m = 3, the default tolerance
+    takes about as many steps as RK4 at its bound.
 
     References
     ----------
