@@ -45,14 +45,28 @@ def integer(name: str, value: Any, remedy: str, *, at_least: int) -> int:
     return int(value)
 
 
-def array(name: str, value: Any, remedy: str, *, shape: Sequence[int] | None = None) -> np.ndarray:
-    """``value`` as a new contiguous float64 array of finite entries, of the given shape if one is stated."""
+def whole(name: str, value: Any, remedy: str, *, at_least: int) -> int:
+    """As :func:`integer`, but a float without a fractional part will do."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, float):
+        raise fail(f"{name} must be a whole number", repr(value), remedy)
+    return integer(name, value, remedy, at_least=at_least)
+
+
+def real_array(name: str, value: Any, remedy: str) -> np.ndarray:
+    """``value`` as a float64 array, finite or not; a ``TypeError`` if not real (NumPy would drop imaginary parts)."""
     try:
         if np.iscomplexobj(value):
-            raise TypeError("complex")  # NumPy would drop the imaginary part
-        result = np.array(value, dtype=np.float64, order="C")
+            raise TypeError("complex")
+        return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be an array of real numbers (got {type(value).__name__}); {remedy}") from error
+
+
+def array(name: str, value: Any, remedy: str, *, shape: Sequence[int] | None = None) -> np.ndarray:
+    """``value`` as a new contiguous float64 array of finite entries, of the given shape if one is stated."""
+    result = np.array(real_array(name, value, remedy), order="C")
     if shape is not None and result.shape != tuple(shape):
         raise fail(f"{name} must have shape {tuple(shape)}", f"shape {result.shape}", remedy)
     finite = np.isfinite(result)

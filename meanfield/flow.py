@@ -110,6 +110,15 @@ class GradientFlow:
         return self.geometry.squared_norm(state, self.energy.differential(state))
 
 
+def require_flow_and_stepper(flow: Any, stepper: Any) -> None:
+    """Refuse what is not a flow, or not a stepper instance (``TypeError``)."""
+    if not isinstance(flow, GradientFlow):
+        raise TypeError(f"flow must be a GradientFlow (got {type(flow).__name__}); pass GradientFlow(energy, geometry)")
+    if isinstance(stepper, type) or not (hasattr(stepper, "init") and hasattr(stepper, "step")):
+        got = f"the class {stepper.__name__}" if isinstance(stepper, type) else type(stepper).__name__
+        raise TypeError(f"stepper must be a Stepper (got {got}); pass one of meanfield.steppers, as ETDRK4()")
+
+
 def march(
     flow: GradientFlow, state: Any, stepper: Stepper, *, t: float, until: float, memory: Any = None
 ) -> Iterator[tuple[float, Any, Any, StepInfo]]:
@@ -150,7 +159,10 @@ def iterate(
     >>> print(f"{t} {rho.values.max() - 1:.3f}")
     0.01 0.211
     """
+    require_flow_and_stepper(flow, stepper)
     flow.check(state)
+    t = _check.real("t", t, "pass the time of the state")
+    until = float(_check.real("until", until, "pass a time") if until != math.inf else until)
     if not until > t:
         raise _check.fail("until must exceed t", f"t = {t}, until = {until}", "pass a later time")
     steps = march(flow, state, stepper, t=t, until=until, memory=stepper.init(flow, state))  # refusals come now

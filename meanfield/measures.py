@@ -48,7 +48,10 @@ class TorusDensity:
             raise _check.fail(
                 "a density must be non-negative", f"{low:g} at index {index}", "clip the data or add a constant"
             )
-        mass = float(values.mean())
+        with np.errstate(over="ignore"):
+            mass = float(values.mean())
+        if not np.isfinite(mass):
+            raise _check.fail("a density must have finite mass", f"max {values.max():g}", "scale the data down")
         if not mass > 0:
             raise _check.fail("a density must have positive mass", f"mass {mass:g}", "pass a density that is not zero")
         if self.normalise:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import os
 import time as clock
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from . import _check, output, parallel
 from .balance import Balance
-from .flow import GradientFlow, march
+from .flow import GradientFlow, march, require_flow_and_stepper
 from .measures import TorusDensity
 from .output import Layout
 from .status import Status
@@ -94,15 +95,16 @@ def solve(
     finished {'time': 11, 'x': 64} 1.0099
     """
     stepper = ETDRK4() if stepper is None else stepper
-    if not isinstance(flow, GradientFlow):
-        raise TypeError(f"flow must be a GradientFlow (got {type(flow).__name__}); pass GradientFlow(energy, geometry)")
-    if not hasattr(stepper, "step"):
-        raise TypeError(f"stepper must be a Stepper (got {type(stepper).__name__}); pass one of meanfield.steppers")
+    require_flow_and_stepper(flow, stepper)
     if max_steps is not None:
         _check.integer("max_steps", max_steps, "pass 1 or more, or leave it out", at_least=1)
     if reserved := {"parameters", "schema_version", "status", "status_message"} & set(attributes or {}):
         raise _check.fail("attributes must leave the run's own alone", ", ".join(sorted(reserved)), "rename them")
     times = saved_times(t_end, save_at)
+    if observe is not None and not (isinstance(observe, Mapping) and all(isinstance(name, str) for name in observe)):
+        raise TypeError(f"observe must map names to callables (got {observe!r}); pass {{'height': f}}")
+    if out is not None and not isinstance(out, str | os.PathLike):
+        raise TypeError(f"out must be a path (got {type(out).__name__} {out!r}); pass 'run.h5'")
     observers = {name: _of_time_and_state(name, f) for name, f in (observe or {}).items()}
     stops = None if stop is None else _of_time_and_state("stop", stop)
     if rng is not None and not isinstance(rng, np.random.Generator):
@@ -135,7 +137,13 @@ def solve(
             recorder = output.FileRecorder(layout, out, overwrite=overwrite)
         if not saved:
             recorder.save(0, 0.0, first, record.pack(memory))
-        status, message = _run(record, recorder, state, memory, t, times, stops, progress, max_steps)
+        try:
+            status, message = _run(record, recorder, state, memory, t, times, stops, progress, max_steps)
+        except BaseException as error:
+            ended = Status.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Status.FAILED
+            with suppress(output.OutputError):  # which may be what is being raised
+                recorder.finish(ended.value, ended.sentence)
+            raise
         recorder.finish(status.value, message)
     if not status.good:
         warnings.warn(f"the run ended early, status {status.value}: {message}", RuntimeWarning, stacklevel=2)
@@ -158,33 +166,29 @@ def saved_times(t_end: float, save_at: int | Sequence[float]) -> np.ndarray:
 
 def _run(record, recorder, state, memory, t, times, stops, progress, max_steps) -> tuple[Status, str]:
     """Advance from the last save to the end, saving on the way; how it ended and a sentence."""
-    count, end = 0, float(times[-1])
+    end, most = float(times[-1]), math.inf if max_steps is None else record.steps + max_steps
     status, detail, dt = Status.FINISHED, "", 0.0
     with _progress_bar(end, t, progress) as show:
-        try:
-            for target in times[times > t]:
-                steps = march(record.flow, state, record.stepper, t=t, until=float(target), memory=memory)
-                for t, state, memory, info in steps:
-                    if info.status is not Status.RUNNING:
-                        status, detail = info.status, f" ({info.detail} at t = {t:.6g})"
-                        break
-                    count, dt = count + 1, info.dt
-                    record.balance.step(t, state)
-                    show(t)
-                    if stops is not None and stops(t, state):
-                        status = Status.STOPPED
-                    elif max_steps is not None and count >= max_steps and t < end:
-                        status = Status.STEP_LIMIT
-                    if status is not Status.FINISHED:
-                        break
-                if t > record.saved_at:
-                    recorder.save(recorder.saved, t, record.values(t, state, dt), record.pack(memory))
+        for target in times[times > t]:
+            steps = march(record.flow, state, record.stepper, t=t, until=float(target), memory=memory)
+            for t, state, memory, info in steps:
+                if info.status is not Status.RUNNING:
+                    status, detail = info.status, f" ({info.detail} at t = {t:.6g})"
+                    break
+                record.step(t, state)
+                dt = info.dt
+                show(t)
+                if stops is not None and stops(t, state):
+                    status = Status.STOPPED
+                elif record.steps >= most and t < end:
+                    status = Status.STEP_LIMIT
                 if status is not Status.FINISHED:
                     break
-        except KeyboardInterrupt:
-            recorder.finish(Status.INTERRUPTED.value, Status.INTERRUPTED.sentence)
-            raise
-    return status, f"{status.sentence}{detail}; {count} steps"
+            if t > record.saved_at:
+                recorder.save(recorder.saved, t, record.values(t, state, dt), record.pack(memory))
+            if status is not Status.FINISHED:
+                break
+    return status, f"{status.sentence}{detail}; {record.steps} steps"
 
 
 class _Record:
@@ -192,8 +196,13 @@ class _Record:
 
     def __init__(self, flow: GradientFlow, stepper: Stepper, observers: dict[str, Callable], balance: Balance) -> None:
         self.flow, self.stepper, self.observers, self.balance = flow, stepper, observers, balance
-        self.saved_at = 0.0
+        self.saved_at, self.steps = 0.0, 0
         self._elapsed, self._start = 0.0, clock.perf_counter()
+
+    def step(self, t: float, state: TorusDensity) -> None:
+        """Account for a step."""
+        self.steps += 1
+        self.balance.step(t, state)
 
     def values(self, t: float, state: TorusDensity, dt: float) -> dict[str, Any]:
         """All variables along time at a save."""
@@ -209,9 +218,8 @@ class _Record:
         """The restart record at the last save."""
         parts = {"stepper": self.stepper.pack(memory), "balance": self.balance.pack()}
         wall = self._elapsed + clock.perf_counter() - self._start
-        return {f"{part}.{key}": value for part, d in parts.items() for key, value in d.items()} | {
-            "wall": np.array(wall)
-        }
+        flat = {f"{part}.{key}": value for part, packed in parts.items() for key, value in packed.items()}
+        return flat | {"wall": np.array(wall), "steps": np.array(self.steps)}
 
     def unpack(self, t: float, state: TorusDensity, packed: dict[str, np.ndarray]) -> Any:
         """Take up a restart record at its save; the stepper's memory."""
@@ -220,7 +228,7 @@ class _Record:
             part, _, name = key.partition(".")
             if name:
                 parts[part][name] = value
-        self._elapsed, self.saved_at = float(packed["wall"]), t
+        self._elapsed, self.saved_at, self.steps = float(packed["wall"]), t, int(packed["steps"])
         self.balance = Balance.unpack(self.flow, t, state, parts["balance"])
         return self.stepper.unpack(self.flow, state, parts["stepper"])
 

@@ -12,6 +12,7 @@ class Status(Enum):
     FINISHED = "finished", "the final time was reached"
     STOPPED = "stopped", "the stopping rule asked to stop"
     INTERRUPTED = "interrupted", "the user interrupted the run; every completed save is kept"
+    FAILED = "failed", "an error ended the run; the saves before it are kept"
     STEP_LIMIT = "step limit", "the largest number of steps was reached before the final time"
     NOT_FINITE = "not finite", "the state stopped being finite; the last good state is saved"
     NOT_POSITIVE = (

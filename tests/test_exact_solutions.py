@@ -66,6 +66,7 @@ def test_mass_is_conserved_to_rounding(stepper, dim):
         assert np.abs(np.array(masses) / rho.mass - 1).max() <= 1e-13
 
 
+@pytest.mark.filterwarnings("ignore:the density should be resolved")  # noise is not
 @pytest.mark.parametrize("make", [RK4, ETDRK4])
 def test_translations_and_reflections_commute_with_the_flow(make):
     torus = mf.Torus(20, dim=2)

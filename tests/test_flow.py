@@ -97,7 +97,7 @@ def test_bad_states_are_refused_before_any_step():
 
 @pytest.mark.parametrize("until", [0.0, -1.0, math.nan])
 def test_until_must_lie_ahead(until):
-    with pytest.raises(ValueError, match="until must exceed t") as info:
+    with pytest.raises(ValueError, match="until must") as info:
         mf.iterate(FLOW, bump(), ETDRK4(), until=until)
     assert FORM.fullmatch(str(info.value))
 

@@ -55,7 +55,7 @@ def fit_line(
     if stop < FEWEST_LEVELS:
         raise fail(
             f"a fit needs at least {FEWEST_LEVELS} levels above the floor {floor:.3g}",
-            f"{stop} of {len(x)}, averaged data {np.array2string(averaged, precision=3, separator=', ')}",
+            f"{stop} of {len(x)}, averaged data {np.array2string(averaged, precision=3, separator=', ', threshold=6)}",
             "add coarser levels, or state the scale or the floor of the data",
         )
     start = _first_asymptotic(x[:stop], data[:stop], averaged[:stop], average, bend, relative_bend)

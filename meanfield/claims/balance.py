@@ -1,4 +1,4 @@
-"""The claim every run records: De Giorgi's balance (MATHEMATICS §0)."""
+"""The claim every run records: De Giorgi's balance (section FLOW)."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Ladder:
     >>> print(Ladder.from_toml('''
     ... id = ["PME-1"]
     ... title = "order of RK4 in time"
-    ... source = "MATHEMATICS §3"
+    ... source = "Butcher 2008"
     ... exact = true
     ... levels = {steps = [10, 20, 40, 80], quick = [10, 20, 40]}
     ... parameters = {exponent = 2, t_end = 0.02}

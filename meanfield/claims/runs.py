@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from meanfield import _check
 from meanfield.energies import InternalEnergy
 from meanfield.flow import GradientFlow, iterate
 from meanfield.geometries import Wasserstein
@@ -28,8 +29,15 @@ def cosine(n: float, amplitude: float, mean: float = 1.0, dim: int = 1) -> Torus
         waves = np.sum([np.cos(2 * np.pi * xa) / (1 + a) for a, xa in enumerate(x)], axis=0)
         return mean * (1 + amplitude * waves / share)
 
-    share = sum(1 / (1 + a) for a in range(int(dim)))
-    return Torus(int(n), dim=int(dim)).density(profile)
+    torus = grid(n, dim)
+    share = sum(1 / (1 + a) for a in range(torus.dim))
+    return torus.density(profile)
+
+
+def grid(n: float, dim: float = 1) -> Torus:
+    """The torus of a ladder's numbers, which must be whole."""
+    points = _check.whole("n", n, "pass a number of points", at_least=4)
+    return Torus(points, dim=_check.whole("dim", dim, "pass 1, 2 or 3", at_least=1))
 
 
 def contrast(state: TorusDensity) -> float:

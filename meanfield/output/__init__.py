@@ -6,6 +6,7 @@ from meanfield.output._restart import restart_capacity
 from meanfield.output.provenance import collect
 from meanfield.output.reader import describe, read
 from meanfield.output.schema import RUN_VARIABLES, SCHEMA_VERSION, Layout, Variable, variable
+from meanfield.output.sweeps import write_sweep
 from meanfield.output.writer import FileRecorder, MemoryRecorder, Resumed
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "read",
     "restart_capacity",
     "variable",
+    "write_sweep",
 ]

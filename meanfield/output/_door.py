@@ -110,10 +110,17 @@ def _parameter_differences(there: str, here: str) -> list[str]:
         old, new = {"parameters": there}, {"parameters": here}
     keys = sorted(set(old) | set(new))
     return [
-        f"{key} {old.get(key, 'absent')!r} in the file, {new.get(key, 'absent')!r} now"
+        f"{key} {_short(old.get(key, 'absent'))} in the file, {_short(new.get(key, 'absent'))} now"
         for key in keys
         if old.get(key, "absent") != new.get(key, "absent")
     ]
+
+
+def _short(value: Any) -> str:
+    """A parameter for a message: a long list by its length and ends."""
+    if isinstance(value, list) and len(value) > 4:
+        return f"[{value[0]!r} … {value[-1]!r}] ({len(value)} values)"
+    return repr(value)
 
 
 def _flat(value: Any, prefix: str = "parameters") -> dict[str, Any]:

@@ -46,11 +46,10 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
     """
     path = Path(path)
     with _opened(path) as dataset:
-        cut = dataset.isel(time=slice(0, saved_times(dataset[schema.TIME].values)))
+        cut = _saved(dataset)
         if cut.nbytes < _IN_MEMORY:
             return cut.load()
-    dataset = _open(path)
-    return dataset.isel(time=slice(0, saved_times(dataset[schema.TIME].values)))
+    return _saved(_open(path))
 
 
 def describe(path: str | os.PathLike[str]) -> str:
@@ -62,14 +61,11 @@ def describe(path: str | os.PathLike[str]) -> str:
     """
     path = Path(path)
     with _opened(path) as dataset:
-        times = dataset[schema.TIME].values
-        saved = saved_times(times)
-        span = f", t = {times[0]:.6g} to {times[saved - 1]:.6g}" if saved else ""
         attributes = dataset.attrs
         status = f"{attributes['status']}: {attributes['status_message']}".removesuffix(": ")
         lines = [("file", f"{path.name}, schema {attributes['schema_version']}, {path.stat().st_size / 2**20:.2f} MiB")]
         lines += [(name, str(attributes[name])) for name in ("title", "equation")]
-        lines += [("status", status), ("saved times", f"{saved} of {len(times)}{span}")]
+        lines += [("status", status), ("saved times", _span(dataset))]
         for name, data in dataset.variables.items():
             sizes = ", ".join(f"{dim} {size}" for dim, size in data.sizes.items())
             lines.append((f"  {name}", f"({sizes}) {data.attrs.get('long_name', '')}"))
@@ -77,6 +73,22 @@ def describe(path: str | os.PathLike[str]) -> str:
         lines += [(name, str(attributes[name])) for name in names]
     width = max(len(name) for name, _ in lines) + 2
     return "\n".join(f"{name:<{width}}{text}".rstrip() for name, text in lines if text)
+
+
+def _saved(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset without the times that are not saved yet."""
+    if schema.TIME not in dataset:
+        return dataset
+    return dataset.isel(time=slice(0, saved_times(dataset[schema.TIME].values)))
+
+
+def _span(dataset: xr.Dataset) -> str:
+    """How many times are saved, and which; nothing for a sweep, which has none."""
+    if schema.TIME not in dataset:
+        return ""
+    times = dataset[schema.TIME].values
+    saved = saved_times(times)
+    return f"{saved} of {len(times)}" + (f", t = {times[0]:.6g} to {times[saved - 1]:.6g}" if saved else "")
 
 
 def saved_times(times: np.ndarray) -> int:

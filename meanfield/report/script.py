@@ -5,7 +5,6 @@ A script is a docstring, a function ``run(script) -> Dataset``, and ``main(argv=
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from meanfield.claims import Ladder, Measurement, Outcome, Verdict, load_ladder
 from meanfield.report import _flags
 from meanfield.report.table import render_text, verdict_rows
 from meanfield.status import Status
+from meanfield.transforms import transforms
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 VERDICT = "verdict"  # attribute of the Dataset that `Script.finish` returns
 EXPECTED_ERRORS = (ValueError, TypeError, _check.ConvergenceError, output.OutputError)
+# what a script reports of several rows: a row whose hypotheses are not met must not hide one that is violated
+_SEVERITY = (Outcome.CONFIRMED, Outcome.HYPOTHESES_NOT_MET, Outcome.CONSISTENT, Outcome.VIOLATED)
 FAILED, VIOLATED, INTERRUPTED = 2, 1, 130  # exit codes
 
 
@@ -93,12 +95,12 @@ class Script:
         if "status" in ds.attrs:
             click.echo(f"run {ds.attrs['status']}: {ds.attrs['status_message']}")
         if measurements:
-            worst = max((one.outcome for one in measurements), key=list(Outcome).index)
+            worst = max((one.outcome for one in measurements), key=_SEVERITY.index)
             click.echo(f"\n{render_text(_rows(measurements))}\n{worst}: {worst.sentence}\n")
             ds = ds.assign_attrs({VERDICT: str(worst)})
         if self.out is not None:
             if "schema_version" not in ds.attrs:
-                _write_sweep(ds.assign_attrs(self.attributes), self.out)
+                output.write_sweep(ds.assign_attrs(self.attributes | {"transforms": transforms.description}), self.out)
             click.echo(f"file    {_shown(self.out)}")
         if self.figure is not None:
             from meanfield.report import plotting
@@ -217,16 +219,6 @@ def _rows(measurements: Iterable[Measurement | Verdict]) -> list[tuple[str, ...]
     for one in measurements:
         rows += verdict_rows([one]) if isinstance(one, Verdict) else [one.row()]
     return rows
-
-
-def _write_sweep(ds: xr.Dataset, path: Path) -> None:
-    """Write the dataset of a sweep, whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        ds.to_netcdf(partial, engine="h5netcdf")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _shown(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,10 @@ from .. import _check
 from ..measures import TorusDensity, density_from_solver
 from ..rates import Rate, Stiffness
 from ..status import Status
+from ..tableaus import Tableau
+from ..torus import Modes
 
+UNRESOLVED = 1e-3  # share of the L2 norm beyond the kept modes that asks for a warning
 TOUCHES_ZERO = 1e-12  # a minimum below this share of the maximum is zero up to rounding
 
 
@@ -55,6 +59,19 @@ def require_positive(state: TorusDensity) -> None:
         )
 
 
+def warn_unresolved(modes: Modes, state: TorusDensity, coefficients: np.ndarray) -> None:
+    """Warn where the kept modes leave out more of the data than a step's error could explain (by Parseval)."""
+    total = float(np.mean(state.values**2))
+    lost = math.sqrt(max(0.0, 1 - modes.squared_norm(coefficients) / total))
+    if lost > UNRESOLVED:
+        warnings.warn(
+            f"the density should be resolved on the kept modes |k| < {modes.kept} of n = {modes.torus.n} "
+            f"(got {lost:.2g} of its L2 norm beyond them, which is dropped); take more points",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+
 def begin(flow: Any, state: TorusDensity) -> FourierMemory:
     """Memory at a fresh state: one transform for the state, one rate."""
     if not isinstance(state, TorusDensity):
@@ -62,6 +79,7 @@ def begin(flow: Any, state: TorusDensity) -> FourierMemory:
     require_positive(state)
     system = flow.rate(state)
     coefficients = system.modes.forward(state.values)
+    warn_unresolved(system.modes, state, coefficients)
     stiffness = system.stiffness(float(state.values.min()), float(state.values.max()))
     return FourierMemory(state, coefficients, system.at(state.values), stiffness, dt=math.nan, system=system)
 
@@ -86,6 +104,24 @@ def relative(memory: FourierMemory, error: np.ndarray) -> float:
     modes = memory.system.modes
     size = math.sqrt(modes.squared_norm(error) / modes.squared_norm(memory.coefficients))
     return size if math.isfinite(size) else math.inf
+
+
+def explicit_bound(memory: FourierMemory, tableau: Tableau) -> float:
+    """Largest stable step of an explicit tableau: ``dt (D·max|2πk|²/r + A·max|2πk_a|/i) ≤ 1``."""
+    modes = memory.system.modes
+    top = max(float(k.max()) for k in modes.wavenumbers)
+    diffusive = memory.stiffness.greatest * float(modes.squared_wavenumber.max()) / tableau.real_bound
+    return 1.0 / max(diffusive + memory.stiffness.speed * top / tableau.imaginary_bound, 1e-300)
+
+
+def require_below(bound: float, dt: float | None, tableau: Tableau) -> None:
+    """Refuse a step given by hand above a stability bound."""
+    if dt is not None and dt > bound:
+        raise _check.fail(
+            f"dt must not exceed the stability bound {bound:.3g} of {tableau.name} on this grid",
+            f"{dt:g}",
+            "lower dt, or leave it out",
+        )
 
 
 def first_step(memory: FourierMemory) -> float:

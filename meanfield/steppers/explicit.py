@@ -55,21 +55,13 @@ class ExplicitRungeKutta:
 
     def bound(self, memory: _fourier.FourierMemory) -> float:
         """Largest stable step at the memory's state."""
-        modes = memory.system.modes
-        top = max(float(k.max()) for k in modes.wavenumbers)
-        diffusive = memory.stiffness.greatest * float(modes.squared_wavenumber.max()) / self.tableau.real_bound
-        return 1.0 / max(diffusive + memory.stiffness.speed * top / self.tableau.imaginary_bound, 1e-300)
+        return _fourier.explicit_bound(memory, self.tableau)
 
     def init(self, flow: Any, state: TorusDensity) -> _fourier.FourierMemory:
         """Memory at a fresh state; refuses a step above the stability bound."""
         memory = _fourier.begin(flow, state)
         bound = self.bound(memory)
-        if self.dt is not None and self.dt > bound:
-            raise _check.fail(
-                f"dt must not exceed the stability bound {bound:.3g} of {self.tableau.name} on this grid",
-                f"{self.dt:g}",
-                "lower dt, leave it out, or use steppers.ETDRK4",
-            )
+        _fourier.require_below(bound, self.dt, self.tableau)
         start = self.dt if self.dt is not None else 0.9 * bound
         if self.tolerance is not None and self.dt is None:
             start = min(start, _fourier.first_step(memory))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -89,7 +89,7 @@ class Torus:
 
     def radius(self, center: float | Sequence[float] = 0.5) -> np.ndarray:
         """Distance on the torus from ``center`` (a float for all axes, or d floats) to each point: (n, …, n)."""
-        centre = np.asarray(center, dtype=float)
+        centre = _check.array("center", center, "pass one coordinate per axis")
         if centre.shape not in ((), (self.dim,)):
             raise _check.fail(
                 f"center must be a float or {self.dim} floats", f"shape {centre.shape}", "pass one coordinate per axis"
@@ -115,7 +115,10 @@ class Torus:
         """
         from ..measures import TorusDensity
 
-        values = source(*self.points) if callable(source) else source
+        try:
+            values = source(*self.points) if callable(source) else source
+        except TypeError as error:
+            raise TypeError(f"a density must be a function of {self.dim} coordinate arrays (got {error})") from error
         if callable(source) and np.ndim(values) == 0:
             values = np.full(self.shape, values)
         return TorusDensity(values, self, normalise=normalise)
@@ -146,7 +149,7 @@ class Torus:
     def coefficients(self, f: np.ndarray) -> np.ndarray:
         """f̂(k) on the half spectrum (n, …, n, n//2+1), normalised by ``n^{−d}``."""
         out = np.empty((*self.shape[:-1], self.n // 2 + 1), dtype=np.complex128)
-        transforms.forward_real(np.ascontiguousarray(f, dtype=np.float64), out)
+        transforms.forward_real(np.ascontiguousarray(self._scalar(f)), out)
         for axis in range(self.dim - 1):
             transforms.forward(out, axis)
         out *= 1.0 / self.size
@@ -155,6 +158,8 @@ class Torus:
     def values(self, coefficients: np.ndarray) -> np.ndarray:
         """Grid values (n, …, n) of half-spectrum coefficients."""
         work = np.array(coefficients, dtype=np.complex128)
+        if work.shape != (half := (*self.shape[:-1], self.n // 2 + 1)):
+            raise _check.fail(f"coefficients must have shape {half}", f"shape {work.shape}", "use torus.coefficients")
         for axis in range(self.dim - 1):
             transforms.inverse(work, axis)
         out = np.empty(self.shape)
@@ -213,7 +218,7 @@ class Torus:
 
     def divergence(self, field: np.ndarray) -> np.ndarray:
         """div u = Σ_a ∂_a u_a of a field (d, n, …, n); minus the adjoint of :meth:`gradient` in :meth:`inner`."""
-        field = np.asarray(field, dtype=float)
+        field = _check.real_array("field", field, "put components first")
         if field.shape != (self.dim, *self.shape):
             raise _check.fail(
                 f"field must have shape {(self.dim, *self.shape)}", f"shape {field.shape}", "put components first"
@@ -222,7 +227,7 @@ class Torus:
 
     def laplacian(self, f: np.ndarray) -> np.ndarray:
         """Δf, (n, …, n), the Nyquist modes included."""
-        return self.values(-self.squared_wavenumber * self.coefficients(self._scalar(f)))
+        return self.values(-self.squared_wavenumber * self.coefficients(f))
 
     def integral(self, f: np.ndarray) -> float:
         """∫ f dx, the mean over grid points (exact for trigonometric polynomials of degree < n)."""
@@ -230,7 +235,7 @@ class Torus:
 
     def inner(self, f: np.ndarray, g: np.ndarray) -> float:
         """⟨f, g⟩ = ∫ Σ_c f_c g_c dx for grid functions (n, …, n) or fields (c, n, …, n) of one shape."""
-        f, g = np.asarray(f, dtype=float), np.asarray(g, dtype=float)
+        f, g = (_check.real_array("a grid function", array, "pass values on the grid") for array in (f, g))
         if f.shape != g.shape or f.shape[-self.dim :] != self.shape:
             raise _check.fail(
                 f"f and g must have one shape ending in {self.shape}", f"{f.shape} and {g.shape}", "use the same torus"
@@ -239,7 +244,9 @@ class Torus:
 
     def sobolev_norm(self, f: np.ndarray, order: float, *, length: float = 1.0) -> float:
         """``(Σ_k (1 + ε²|2πk|²)^s |f̂(k)|²)^{1/2}``, s = order (any sign), ε = length; s = 0 is the L² norm."""
-        modes = self.coefficients(self._scalar(f))
+        order = _check.real("order", order, "pass the order s")
+        length = _check.real("length", length, "pass the length ε")
+        modes = self.coefficients(f)
         squared = modes.real**2 + modes.imag**2
         return float(np.sqrt(np.sum(self._weights * (1.0 + length**2 * self.squared_wavenumber) ** order * squared)))
 
@@ -281,8 +288,10 @@ class Torus:
             spectrum = np.concatenate([nyquist, inside, nyquist], axis)
         return np.fft.ifftshift(spectrum)
 
-    def _scalar(self, f: np.ndarray) -> np.ndarray:
-        f = np.asarray(f, dtype=float)
+    def _scalar(self, f: Any) -> np.ndarray:
+        """``f`` as a real grid function; not a number passes through, as in NumPy."""
+        if not (isinstance(f, np.ndarray) and f.dtype == np.float64):
+            f = _check.real_array("a grid function", f, "pass values on the grid, as density.values")
         if f.shape != self.shape:
             raise _check.fail(f"a grid function must have shape {self.shape}", f"shape {f.shape}", "use this torus")
         return f

@@ -5,10 +5,14 @@ import subprocess
 import sys
 
 import click
+import numpy as np
 import pytest
 import xarray as xr
 
 import meanfield as mf
+from meanfield import claims, output
+from meanfield.claims import Measurement, Verdict
+from meanfield.report import script
 from meanfield.report.script import exit_code
 
 LADDER = """
@@ -245,3 +249,25 @@ def test_parameters_must_not_be_called_like_the_common_flags(path):
 def test_the_real_process_ends_in_the_same_way(path):
     done = subprocess.run([sys.executable, str(path), "--exponent", "x"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_violated_row_is_not_hidden_by_unmet_hypotheses(capsys):
+    violated = Measurement("order", 1.0, 2.0, tolerance=0.1)
+    unmet = Verdict("PME-4", "decay", "linearisation", "demo", False, unmet=("positive data",))
+    ladder = claims.load_ladder("porous_medium")
+    for rows in ([violated, unmet], [unmet, violated]):
+        assert script.Script(ladder).finish(xr.Dataset(), rows).verdict == "violated"
+    assert "violated: " in capsys.readouterr().out
+
+
+def test_a_sweeps_file_carries_the_schema_and_describes_itself(tmp_path):
+    ladder = claims.load_ladder("porous_medium")
+    table = xr.Dataset({"error": ("n", [1.0, 0.25])}, {"n": [8, 16]})
+    script.Script(ladder, out=tmp_path / "s.h5").finish(table)
+    ds = output.read(tmp_path / "s.h5")
+    assert ds.transforms
+    assert ds.title == ladder.title
+    assert np.array_equal(ds.error, table.error)
+    text = output.describe(tmp_path / "s.h5")
+    assert "error" in text
+    assert "saved times" not in text
