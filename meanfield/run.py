@@ -115,7 +115,7 @@ def solve(
 
     with parallel.one_thread_libraries():
         memory = stepper.init(flow, state)
-        balance = Balance(flow, 0.0, state)
+        balance = Balance(flow, _slope(flow, stepper), 0.0, state)
         record = _Record(flow, stepper, observers, balance)
         first = record.values(0.0, state, 0.0)
         layout = _layout(flow, state, stepper, times, first, observers, {"seed": _seed(rng), **(attributes or {})})
@@ -221,8 +221,14 @@ class _Record:
             if name:
                 parts[part][name] = value
         self._elapsed, self.saved_at = float(packed["wall"]), t
-        self.balance = Balance.unpack(self.flow, t, state, parts["balance"])
+        self.balance.unpack(t, state, parts["balance"])
         return self.stepper.unpack(self.flow, state, parts["stepper"])
+
+
+def _slope(flow: GradientFlow, stepper: Stepper) -> Callable[[Any], float]:
+    """``|∂E|²`` in the stepper's own discretisation where it has one, else the flow's."""
+    own = getattr(stepper, "dissipation", None)
+    return flow.dissipation if own is None else lambda state: own(flow, state)
 
 
 def _layout(flow, state, stepper, times, first, observers, attributes) -> Layout:

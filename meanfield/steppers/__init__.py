@@ -3,5 +3,6 @@
 from .base import StepInfo, Stepper
 from .explicit import RK4, SSPRK3, ExplicitRungeKutta
 from .exponential import ETDRK4
+from .finite_volume import FiniteVolume
 
-__all__ = ["ETDRK4", "RK4", "SSPRK3", "ExplicitRungeKutta", "StepInfo", "Stepper"]
+__all__ = ["ETDRK4", "RK4", "SSPRK3", "ExplicitRungeKutta", "FiniteVolume", "StepInfo", "Stepper"]

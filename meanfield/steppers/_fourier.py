@@ -51,7 +51,7 @@ def require_positive(state: TorusDensity) -> None:
         raise _check.fail(
             "a Fourier stepper needs a density that stays away from zero",
             f"min {low:g} at index {index}",
-            "add a positive constant to the data",
+            "use steppers.FiniteVolume(), or add a positive constant to the data",
         )
 
 
