@@ -88,6 +88,11 @@ def relative(memory: FourierMemory, error: np.ndarray) -> float:
     return size if math.isfinite(size) else math.inf
 
 
+def spectral_radius(memory: FourierMemory) -> float:
+    """Bound of the linearised rate's spectral radius on the kept modes, without drift: ``D·max|2πk|²``."""
+    return memory.stiffness.greatest * float(memory.system.modes.squared_wavenumber.max())
+
+
 def first_step(memory: FourierMemory) -> float:
     """A cautious first step where none is given: 1 % of the time the rate needs to change the state by its size."""
     modes = memory.system.modes

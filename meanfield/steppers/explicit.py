@@ -57,7 +57,7 @@ class ExplicitRungeKutta:
         """Largest stable step at the memory's state."""
         modes = memory.system.modes
         top = max(float(k.max()) for k in modes.wavenumbers)
-        diffusive = memory.stiffness.greatest * float(modes.squared_wavenumber.max()) / self.tableau.real_bound
+        diffusive = _fourier.spectral_radius(memory) / self.tableau.real_bound
         return 1.0 / max(diffusive + memory.stiffness.speed * top / self.tableau.imaginary_bound, 1e-300)
 
     def init(self, flow: Any, state: TorusDensity) -> _fourier.FourierMemory:
