@@ -56,7 +56,7 @@ class FiniteVolume:
     order : int — order in space, 1 or 2; 1 in time
     dt : float or None — the step. None adapts it
     tolerance : float or None — accepted time error of a step relative to the change it makes. None takes ``20 h²``
-        (order 2) or ``h/5`` (order 1), which keeps the time error below that of space
+        (order 2) or ``h`` (order 1), which keeps the time error below that of space
 
     Raises
     ------
@@ -128,7 +128,7 @@ class FiniteVolume:
 
     def _allowed(self, state: TorusDensity) -> float:
         h = state.torus.spacing
-        return self.tolerance if self.tolerance is not None else 20 * h**2 if self.order == 2 else 0.2 * h
+        return self.tolerance if self.tolerance is not None else 20 * h**2 if self.order == 2 else h
 
     def _attempt(self, flow: Any, memory: FiniteVolumeMemory, h: float) -> Attempt:
         before, axes = memory.state.values, tuple(range(memory.state.torus.dim))
