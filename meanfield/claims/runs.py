@@ -56,7 +56,7 @@ def barenblatt_datum(
     """
     c = parameters["coefficient"]
     age = barenblatt_time(parameters["radius_start"], dim=dim, exponent=m, coefficient=c)
-    centre = 0.5 + parameters["centre_in_cells"] / n
+    centre = 0.5 + parameters.get("centre_in_cells", 0.25) / n
     means = barenblatt_cell_means(int(n), age, dim=dim, exponent=m, coefficient=c, center=centre)
     return porous_medium(parameters, exponent=m), Torus(int(n), dim=dim).density(means), age
 
