@@ -37,7 +37,7 @@ def solve(
     *,
     t_end: float,
     stepper: Stepper | None = None,
-    save_at: int | Sequence[float] = 2,
+    save_at: int | Sequence[float] | np.ndarray = 2,
     observe: Mapping[str, Callable] | None = None,
     stop: Callable | None = None,
     rng: np.random.Generator | None = None,
@@ -142,7 +142,7 @@ def solve(
     return recorder.dataset()
 
 
-def saved_times(t_end: float, save_at: int | Sequence[float]) -> np.ndarray:
+def saved_times(t_end: float, save_at: int | Sequence[float] | np.ndarray) -> np.ndarray:
     """The saved times, 0 and ``t_end`` included, from a number or a list; a ``ValueError`` if they are not times."""
     t_end = _check.positive("t_end", t_end, "pass a final time > 0")
     if isinstance(save_at, int | np.integer):

@@ -41,9 +41,7 @@ def run(script: Script):
     )
 
     def figure():
-        return plot_regimes(
-            ds, exponent=p["exponent"], coefficient=p["coefficient"], radius_start=p["radius_start"]
-        )
+        return plot_regimes(ds, exponent=p["exponent"], coefficient=p["coefficient"], radius_start=p["radius_start"])
 
     return script.finish(ds, of_regimes(script.ladder, ds), figure=figure)
 

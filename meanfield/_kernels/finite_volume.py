@@ -74,7 +74,7 @@ def solve_cyclic_numpy(lower, diagonal, upper, right, solution, pivots, column):
 
 @compiled
 def chemical_potential(density, coefficients, exponents, vacuum, value, slope):
-    """``ξ − V`` and its derivative in ρ on a line, continued linearly below ``vacuum`` (0 where no slope is infinite)."""
+    """``ξ − V`` and its derivative in ρ on a line, continued linearly below ``vacuum`` (0: nothing is singular)."""
     value[:] = 0.0
     slope[:] = 0.0
     for j in range(exponents.size):

@@ -11,7 +11,7 @@ import numpy as np
 from meanfield.claims.claim import Claim, Hypothesis
 from meanfield.claims.ladder import Ladder
 from meanfield.claims.rates import fit_decay, fit_rate
-from meanfield.claims.runs import OBSERVERS, barenblatt_datum, late, porous_medium
+from meanfield.claims.runs import OBSERVERS, barenblatt_datum, late
 from meanfield.claims.sweep import sweep
 from meanfield.claims.verdict import Measurement
 from meanfield.flow import iterate
@@ -38,9 +38,7 @@ def barenblatt_run(p: dict[str, Any], n: float, *, m: float, dim: int, order: in
     """One finite-volume run between two Barenblatt profiles: its L¹ error, sign, mass and energy."""
     flow, datum, start = barenblatt_datum(p, n, m=m, dim=dim)
     end = barenblatt_time(p["radius_end"], dim=dim, exponent=m, coefficient=p["coefficient"])
-    exact = barenblatt_cell_means(
-        int(n), end, dim=dim, exponent=m, coefficient=p["coefficient"], center=_centre(p, n)
-    )
+    exact = barenblatt_cell_means(int(n), end, dim=dim, exponent=m, coefficient=p["coefficient"], center=_centre(p, n))
     least, drift, rise, before = 0.0, 0.0, -math.inf, flow.energy.value(datum)
     scale = before
     for _, state, _ in iterate(flow, datum, FiniteVolume(order=order), until=end - start):

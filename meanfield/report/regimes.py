@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def plot_regimes(ds: xr.Dataset, *, exponent: float, coefficient: float, radius_
     matplotlib.figure.Figure
     """
     mass = float(ds.mass[0])
-    profile = {"dim": 1, "exponent": exponent, "coefficient": coefficient, "mass": mass}
+    profile: dict[str, Any] = {"dim": 1, "exponent": exponent, "coefficient": coefficient, "mass": mass}
     age = ds.time.values + barenblatt_time(radius_start, **profile)
     meeting = barenblatt_time(0.5, **profile)
     figure = _panels.new_figure(9.2, 6.4)
