@@ -13,6 +13,7 @@ from ._compile import compiled
 CONVERGED, STALLED = 0, 1
 MOST_ITERATIONS = 60
 VACUUM = 1e-13  # share of the maximum below which ξ is continued linearly, where its slope is infinite at zero
+TINY = 1e-300  # the least such level, so that its reciprocal is finite in lines that are (almost) empty
 
 
 @compiled
@@ -287,20 +288,22 @@ def upwind_lines(before, k, coefficients, exponents, potential, east, west, sing
         old, fixed = before[row], potential[row]
         density[:] = old
         mass = old.sum()
-        vacuum = VACUUM * old.max() if singular else 0.0
+        vacuum = max(VACUUM * old.max(), TINY) if singular else 0.0
         chemical_potential(density, coefficients, exponents, vacuum, xi, slope)
         xi += fixed
         upwind_flux(xi, slope, density, east[row], west[row], k, flux, by_left, by_right)
         size = residual_norm(old, density, flux, residual)
         iterations = 0
-        while size > 4e-16 * mass:
-            turnover = 0.0
+        while not size <= 4e-16 * mass:  # true for NaN as well
+            rounding = mass
             for i in range(n):
                 left = i - 1 if i > 0 else n - 1
                 lower[i] = -by_left[left]
                 diagonal[i] = 1.0 + by_left[i] - by_right[left]
                 upper[i] = by_right[i]
-                turnover += abs(flux[i])
+                j = i + 1 if i < n - 1 else 0
+                terms = abs(xi[i] - fixed[i]) + abs(fixed[i]) + abs(xi[j] - fixed[j]) + abs(fixed[j])
+                rounding += k * terms * max(density[i], density[j])
             if iterations == MOST_ITERATIONS or not size < np.inf:
                 status = STALLED
                 break
@@ -308,7 +311,7 @@ def upwind_lines(before, k, coefficients, exponents, potential, east, west, sing
             damping, smaller = 1.0, False
             for _ in range(30):
                 for i in range(n):
-                    trial[i] = density[i] + damping * correction[i]
+                    trial[i] = max(density[i] + damping * correction[i], 0.0)  # mobilities keep their sign
                 chemical_potential(trial, coefficients, exponents, vacuum, xi, slope)
                 xi += fixed
                 upwind_flux(xi, slope, trial, east[row], west[row], k, flux, by_left, by_right)
@@ -320,7 +323,7 @@ def upwind_lines(before, k, coefficients, exponents, potential, east, west, sing
             density[:] = trial
             iterations += 1
             if not smaller:
-                if size > 1e-13 * (mass + turnover):
+                if size > 4e-15 * rounding:
                     status = STALLED
                 size = found
                 break

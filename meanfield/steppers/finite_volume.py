@@ -139,7 +139,7 @@ class FiniteVolume:
             return Attempt(None, math.inf, Status.NOT_CONVERGED, f"Newton's method stalled at dt = {h:.3g}")
         state = density_from_solver(values, memory.state.torus)
         energy = flow.energy.value(state)
-        if energy > memory.energy + 1e-14 * abs(memory.energy):
+        if energy > memory.energy and energy - memory.energy > 1e-14 * memory.scheme.energy_scale(before):
             rise = f"the energy rose by {energy - memory.energy:.2g} at dt = {h:.3g}"
             return Attempt(None, math.inf, Status.NOT_CONVERGED, rise)
         rate = (values - before) / h

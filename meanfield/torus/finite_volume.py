@@ -101,7 +101,7 @@ class FiniteVolumes:
 
         rho = self._lines(values, axis)
         xi, slope = np.empty_like(rho), np.empty_like(rho)
-        vacuum = kernels.VACUUM * float(values.max()) if self._singular else 0.0
+        vacuum = max(kernels.VACUUM * float(values.max()), kernels.TINY) if self._singular else 0.0
         kernels.chemical_potential(
             rho.reshape(-1), self.coefficients, self.exponents, vacuum, xi.reshape(-1), slope.reshape(-1)
         )
@@ -114,6 +114,16 @@ class FiniteVolumes:
         if self.order == 2:
             kernels.reconstruct_lines(rho, east, west)
         return np.maximum(drop, 0) * east * rho + np.minimum(drop, 0) * np.roll(west * rho, -1, axis=1), drop
+
+    def energy_scale(self, values: np.ndarray) -> float:
+        """``∫|f(ρ)| + |V|ρ``, what the rounding of the energy is relative to: E itself may vanish at equilibrium."""
+        total = float(np.mean(np.abs(self._fixed) * values))
+        for c, m in zip(self.coefficients, self.exponents, strict=True):
+            if m == 1:
+                total += c * float(np.mean(values * (1.0 + np.abs(np.log(np.maximum(values, 1e-300))))))
+            else:
+                total += c / abs(m - 1) * float(np.mean(values**m))
+        return total
 
     def speed(self, values: np.ndarray) -> float:
         """L¹ norm of the semi-discrete rate, summed over the axes."""
