@@ -63,9 +63,10 @@ def solve(
     rng : numpy.random.Generator — recorded; the steppers of densities draw nothing
     out : path — HDF5 file, appended at every save and readable meanwhile; None keeps the run in memory
     overwrite : bool — replace an existing file
-    resume : bool — continue the run in the file ``out`` from its last save, to the same bits; without a file, start
+    resume : bool — continue the run in the file ``out`` from its last save, to the same bits; without a file, start;
+        a run that has ended by itself ends there again, unless ``stop`` or ``max_steps`` now let it go on
     progress : bool — a progress bar; None shows one on a terminal only
-    max_steps : int — give up (status ``step limit``) after so many steps
+    max_steps : int — give up (status ``step limit``) after so many steps in all, those before a resume included
     attributes : dict — further attributes of the output: title, ladder, references, seed …
 
     Returns
@@ -119,14 +120,16 @@ def solve(
         record = _Record(flow, stepper, observers, balance)
         first = record.values(0.0, state, 0.0)
         layout = _layout(flow, state, stepper, times, first, observers, {"seed": _seed(rng), **(attributes or {})})
+        layout = replace(layout, restart_capacity=output.restart_capacity(record.pack(memory)))
         saved, t = 0, 0.0
         if out is None:
             recorder: output.MemoryRecorder | output.FileRecorder = output.MemoryRecorder(layout)
         elif resume and out.exists():
-            between = np.setdiff1d(output.read(out).time, times)  # where runs ended early, off the planned times
+            with output.read(out) as before:
+                between = np.setdiff1d(before.time, times)  # where runs ended early, off the planned times
             resumed = output.FileRecorder.reopen(out, replace(layout, n_times=len(times) + len(between)))
             recorder, saved = resumed.recorder, resumed.saved
-            if saved and resumed.time == times[-1]:
+            if resumed.finished:
                 return recorder.dataset()
             if saved:
                 t, state = resumed.time, TorusDensity(resumed.values["density"], state.torus)
@@ -158,23 +161,27 @@ def saved_times(t_end: float, save_at: int | Sequence[float] | np.ndarray) -> np
 
 def _run(record, recorder, state, memory, t, times, stops, progress, max_steps) -> tuple[Status, str]:
     """Advance from the last save to the end, saving on the way; how it ended and a sentence."""
-    count, end = 0, float(times[-1])
-    status, detail, dt = Status.FINISHED, "", 0.0
+    end, detail, dt = float(times[-1]), "", 0.0
+
+    def asked_to_end() -> Status:
+        if stops is not None and stops(t, state):
+            return Status.STOPPED
+        return Status.STEP_LIMIT if max_steps is not None and record.steps >= max_steps and t < end else Status.FINISHED
+
+    status = asked_to_end() if record.steps else Status.FINISHED  # a run killed before its end was written, say
     with _progress_bar(end, t, progress) as show:
         try:
-            for target in times[times > t]:
+            for target in times[times > t] if status is Status.FINISHED else ():
                 steps = march(record.flow, state, record.stepper, t=t, until=float(target), memory=memory)
                 for t, state, memory, info in steps:
                     if info.status is not Status.RUNNING:
                         status, detail = info.status, f" ({info.detail} at t = {t:.6g})"
                         break
-                    count, dt = count + 1, info.dt
+                    dt = info.dt
+                    record.steps += 1
                     record.balance.step(t, state)
                     show(t)
-                    if stops is not None and stops(t, state):
-                        status = Status.STOPPED
-                    elif max_steps is not None and count >= max_steps and t < end:
-                        status = Status.STEP_LIMIT
+                    status = asked_to_end()
                     if status is not Status.FINISHED:
                         break
                 if t > record.saved_at:
@@ -184,7 +191,7 @@ def _run(record, recorder, state, memory, t, times, stops, progress, max_steps) 
         except KeyboardInterrupt:
             recorder.finish(Status.INTERRUPTED.value, Status.INTERRUPTED.sentence)
             raise
-    return status, f"{status.sentence}{detail}; {count} steps"
+    return status, f"{status.sentence}{detail}; {record.steps} steps"
 
 
 class _Record:
@@ -192,7 +199,7 @@ class _Record:
 
     def __init__(self, flow: GradientFlow, stepper: Stepper, observers: dict[str, Callable], balance: Balance) -> None:
         self.flow, self.stepper, self.observers, self.balance = flow, stepper, observers, balance
-        self.saved_at = 0.0
+        self.saved_at, self.steps = 0.0, 0
         self._elapsed, self._start = 0.0, clock.perf_counter()
 
     def values(self, t: float, state: TorusDensity, dt: float) -> dict[str, Any]:
@@ -209,9 +216,8 @@ class _Record:
         """The restart record at the last save."""
         parts = {"stepper": self.stepper.pack(memory), "balance": self.balance.pack()}
         wall = self._elapsed + clock.perf_counter() - self._start
-        return {f"{part}.{key}": value for part, d in parts.items() for key, value in d.items()} | {
-            "wall": np.array(wall)
-        }
+        packed = {f"{part}.{key}": value for part, d in parts.items() for key, value in d.items()}
+        return packed | {"wall": np.array(wall), "steps": np.array(self.steps)}
 
     def unpack(self, t: float, state: TorusDensity, packed: dict[str, np.ndarray]) -> Any:
         """Take up a restart record at its save; the stepper's memory."""
@@ -220,7 +226,7 @@ class _Record:
             part, _, name = key.partition(".")
             if name:
                 parts[part][name] = value
-        self._elapsed, self.saved_at = float(packed["wall"]), t
+        self._elapsed, self.saved_at, self.steps = float(packed["wall"]), t, int(packed["steps"])
         self.balance.unpack(t, state, parts["balance"])
         return self.stepper.unpack(self.flow, state, parts["stepper"])
 

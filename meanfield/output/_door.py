@@ -110,10 +110,20 @@ def _parameter_differences(there: str, here: str) -> list[str]:
         old, new = {"parameters": there}, {"parameters": here}
     keys = sorted(set(old) | set(new))
     return [
-        f"{key} {old.get(key, 'absent')!r} in the file, {new.get(key, 'absent')!r} now"
+        _difference(key, old.get(key, "absent"), new.get(key, "absent"))
         for key in keys
         if old.get(key, "absent") != new.get(key, "absent")
     ]
+
+
+def _difference(key: str, old: Any, new: Any) -> str:
+    """One difference in words; of two lists their lengths, or the first entry that differs."""
+    if isinstance(old, list) and isinstance(new, list):
+        if len(old) != len(new):
+            return f"{key} {len(old)} entries in the file, {len(new)} now"
+        index = next(i for i, (a, b) in enumerate(zip(old, new)) if a != b)
+        key, old, new = f"{key}[{index}]", old[index], new[index]
+    return f"{key} {old!r} in the file, {new!r} now"
 
 
 def _flat(value: Any, prefix: str = "parameters") -> dict[str, Any]:

@@ -160,10 +160,11 @@ class FiniteVolume:
     def pack(self, memory: FiniteVolumeMemory) -> dict[str, np.ndarray]:
         """The memory as plain arrays."""
         numbers = np.array([memory.dt, memory.energy, memory.number, memory.length, memory.iterations])
-        return {"numbers": numbers} | ({} if memory.rate is None else {"rate": memory.rate})
+        rate = np.zeros_like(memory.state.values) if memory.rate is None else memory.rate  # records keep their size
+        return {"numbers": numbers, "rate": rate}
 
     def unpack(self, flow: Any, state: TorusDensity, packed: dict[str, np.ndarray]) -> FiniteVolumeMemory:
         """The memory of a restart record."""
         dt, energy, number, length, iterations = (float(x) for x in packed["numbers"])
-        scheme, rate = self.scheme(flow, state), packed.get("rate")
+        scheme, rate = self.scheme(flow, state), packed["rate"] if number else None
         return FiniteVolumeMemory(state, scheme, dt, energy, int(number), rate, length, int(iterations))
