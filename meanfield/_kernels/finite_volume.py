@@ -125,8 +125,7 @@ def limit_line(before, flux, order, after):
         leaving = out_right + out_left
         have = after[i]
         if leaving > have:
-            share = have / leaving
-            out_right *= share
+            out_right = min(out_right * (have / leaving), have)  # the product may round above what there is
             out_left = have - out_right
             after[i] = 0.0
         else:
@@ -197,15 +196,15 @@ def two_point_lines(before, k, coefficients, exponents, after):
             for i in range(n):
                 left, right = (i - 1 if i > 0 else n - 1), (i + 1 if i < n - 1 else 0)
                 residual[i] = old[i] - density[i] + ((pressure[left] - pressure[i]) - (pressure[i] - pressure[right]))
-                size = max(size, abs(residual[i]))
+                size = max(size, abs(residual[i])) if abs(residual[i]) < np.inf else np.inf  # NaN does not pass
                 lower[i], diagonal[i], upper[i] = -slope[left], 1.0 + 2.0 * slope[i], -slope[right]
             if size <= 4e-16 * top:
                 break
-            if size >= 0.5 * previous and size <= 1e-14 * top * (1.0 + stiffest):
-                break  # at the floor of rounding
             if iterations == MOST_ITERATIONS or not size < np.inf:
                 status = STALLED
                 break
+            if size >= 0.5 * previous and size <= 1e-14 * top * (1.0 + stiffest):
+                break  # at the floor of rounding
             solve_cyclic(lower, diagonal, upper, residual, correction, pivots, column)
             density += correction
             previous = size
