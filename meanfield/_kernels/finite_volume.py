@@ -301,8 +301,8 @@ def upwind_lines(before, k, coefficients, exponents, potential, east, west, sing
                 diagonal[i] = 1.0 + by_left[i] - by_right[left]
                 upper[i] = by_right[i]
                 j = i + 1 if i < n - 1 else 0
-                terms = abs(xi[i] - fixed[i]) + abs(fixed[i]) + abs(xi[j] - fixed[j]) + abs(fixed[j])
-                rounding += k * terms * max(density[i], density[j])
+                terms = abs(xi[i] - fixed[i]) + abs(fixed[i]) + slope[i] * density[i]  # ξ is known to eps times this
+                rounding += k * terms * (density[left] + 2.0 * density[i] + density[j])
             if iterations == MOST_ITERATIONS or not size < np.inf:
                 status = STALLED
                 break
