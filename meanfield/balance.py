@@ -8,6 +8,7 @@ consecutive saves, ``½Σ d(μ_i, μ_{i+1})²/(t_{i+1} − t_i)``.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,7 @@ class Balance:
     Parameters
     ----------
     flow : GradientFlow
+    slope : callable (state) -> float — ``|∂E|²``; a stepper with a discretisation of its own brings its own
     t : float — first time
     state : the state there
 
@@ -88,18 +90,18 @@ class Balance:
     such states.
     """
 
-    def __init__(self, flow: GradientFlow, t: float, state: Any) -> None:
-        self.flow = flow
+    def __init__(self, flow: GradientFlow, slope: Callable[[Any], float], t: float, state: Any) -> None:
+        self.flow, self.slope = flow, slope
         self.start = flow.energy.value(state)
-        self.slope, self.length = RunningIntegral(), RunningIntegral()
+        self.descent, self.length = RunningIntegral(), RunningIntegral()
         self.by_distance = 0.0 if flow.geometry.measures(state) else math.nan
         self._saved = (t, state)
         self.step(t, state)
 
     def step(self, t: float, state: Any) -> None:
         """Account for the state a step has reached."""
-        self.dissipation = self.flow.dissipation(state)
-        self.slope.add(t, self.dissipation)
+        self.dissipation = self.slope(state)
+        self.descent.add(t, self.dissipation)
         self.length.add(t, math.sqrt(max(self.dissipation, 0.0)))
 
     def save(self, t: float, state: Any) -> dict[str, float]:
@@ -114,21 +116,18 @@ class Balance:
             "energy": energy,
             "dissipation": self.dissipation,
             "squared_speed": self.dissipation,  # |velocity|² = |∂E|²: the velocity of a gradient flow is its slope
-            "balance_defect": drop - 0.5 * self.by_distance - 0.5 * self.slope.value,
-            "balance_defect_velocity": drop - self.slope.value,
+            "balance_defect": drop - 0.5 * self.by_distance - 0.5 * self.descent.value,
+            "balance_defect_velocity": drop - self.descent.value,
             "path_length": self.length.value,
         }
 
     def pack(self) -> dict[str, np.ndarray]:
         """The running sums, for a restart record (the saved state is stored beside)."""
         scalars = [self.start, self.dissipation, self.by_distance]
-        return {"scalars": np.array(scalars), "slope": self.slope.pack(), "length": self.length.pack()}
+        return {"scalars": np.array(scalars), "descent": self.descent.pack(), "length": self.length.pack()}
 
-    @classmethod
-    def unpack(cls, flow: GradientFlow, t: float, state: Any, packed: dict[str, np.ndarray]) -> Balance:
-        """The balance :meth:`pack` described, at the save it was packed at."""
-        balance = object.__new__(cls)
-        balance.flow, balance._saved = flow, (t, state)
-        balance.start, balance.dissipation, balance.by_distance = (float(x) for x in packed["scalars"])
-        balance.slope, balance.length = (RunningIntegral.unpack(packed[key]) for key in ("slope", "length"))
-        return balance
+    def unpack(self, t: float, state: Any, packed: dict[str, np.ndarray]) -> None:
+        """Take up the sums that :meth:`pack` described, at the save it was packed at."""
+        self._saved = (t, state)
+        self.start, self.dissipation, self.by_distance = (float(x) for x in packed["scalars"])
+        self.descent, self.length = (RunningIntegral.unpack(packed[key]) for key in ("descent", "length"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import math
 import os
 import time as clock
 import warnings
@@ -38,7 +37,7 @@ def solve(
     *,
     t_end: float,
     stepper: Stepper | None = None,
-    save_at: int | Sequence[float] = 2,
+    save_at: int | Sequence[float] | np.ndarray = 2,
     observe: Mapping[str, Callable] | None = None,
     stop: Callable | None = None,
     rng: np.random.Generator | None = None,
@@ -64,9 +63,10 @@ def solve(
     rng : numpy.random.Generator — recorded; the steppers of densities draw nothing
     out : path — HDF5 file, appended at every save and readable meanwhile; None keeps the run in memory
     overwrite : bool — replace an existing file
-    resume : bool — continue the run in the file ``out`` from its last save, to the same bits; without a file, start
+    resume : bool — continue the run in the file ``out`` from its last save, to the same bits; without a file, start;
+        a run that has ended by itself ends there again, unless ``stop`` or ``max_steps`` now let it go on
     progress : bool — a progress bar; None shows one on a terminal only
-    max_steps : int — give up (status ``step limit``) after so many steps
+    max_steps : int — give up (status ``step limit``) after so many steps in all, those before a resume included
     attributes : dict — further attributes of the output: title, ladder, references, seed …
 
     Returns
@@ -117,18 +117,20 @@ def solve(
 
     with parallel.one_thread_libraries():
         memory = stepper.init(flow, state)
-        balance = Balance(flow, 0.0, state)
+        balance = Balance(flow, _slope(flow, stepper), 0.0, state)
         record = _Record(flow, stepper, observers, balance)
         first = record.values(0.0, state, 0.0)
         layout = _layout(flow, state, stepper, times, first, observers, {"seed": _seed(rng), **(attributes or {})})
+        layout = replace(layout, restart_capacity=output.restart_capacity(record.pack(memory)))
         saved, t = 0, 0.0
         if out is None:
             recorder: output.MemoryRecorder | output.FileRecorder = output.MemoryRecorder(layout)
         elif resume and out.exists():
-            between = np.setdiff1d(output.read(out).time, times)  # where runs ended early, off the planned times
+            with output.read(out) as before:
+                between = np.setdiff1d(before.time, times)  # where runs ended early, off the planned times
             resumed = output.FileRecorder.reopen(out, replace(layout, n_times=len(times) + len(between)))
             recorder, saved = resumed.recorder, resumed.saved
-            if saved and resumed.time == times[-1]:
+            if resumed.finished:
                 return recorder.dataset()
             if saved:
                 t, state = resumed.time, TorusDensity(resumed.values["density"], state.torus)
@@ -150,7 +152,7 @@ def solve(
     return recorder.dataset()
 
 
-def saved_times(t_end: float, save_at: int | Sequence[float]) -> np.ndarray:
+def saved_times(t_end: float, save_at: int | Sequence[float] | np.ndarray) -> np.ndarray:
     """The saved times, 0 and ``t_end`` included, from a number or a list; a ``ValueError`` if they are not times."""
     t_end = _check.positive("t_end", t_end, "pass a final time > 0")
     if isinstance(save_at, int | np.integer):
@@ -166,10 +168,16 @@ def saved_times(t_end: float, save_at: int | Sequence[float]) -> np.ndarray:
 
 def _run(record, recorder, state, memory, t, times, stops, progress, max_steps) -> tuple[Status, str]:
     """Advance from the last save to the end, saving on the way; how it ended and a sentence."""
-    end, most = float(times[-1]), math.inf if max_steps is None else record.steps + max_steps
-    status, detail, dt = Status.FINISHED, "", 0.0
+    end, detail, dt = float(times[-1]), "", 0.0
+
+    def asked_to_end() -> Status:
+        if stops is not None and stops(t, state):
+            return Status.STOPPED
+        return Status.STEP_LIMIT if max_steps is not None and record.steps >= max_steps and t < end else Status.FINISHED
+
+    status = asked_to_end() if record.steps else Status.FINISHED  # a run killed before its end was written, say
     with _progress_bar(end, t, progress) as show:
-        for target in times[times > t]:
+        for target in times[times > t] if status is Status.FINISHED else ():
             steps = march(record.flow, state, record.stepper, t=t, until=float(target), memory=memory)
             for t, state, memory, info in steps:
                 if info.status is not Status.RUNNING:
@@ -178,10 +186,7 @@ def _run(record, recorder, state, memory, t, times, stops, progress, max_steps) 
                 record.step(t, state)
                 dt = info.dt
                 show(t)
-                if stops is not None and stops(t, state):
-                    status = Status.STOPPED
-                elif record.steps >= most and t < end:
-                    status = Status.STEP_LIMIT
+                status = asked_to_end()
                 if status is not Status.FINISHED:
                     break
             if t > record.saved_at:
@@ -229,8 +234,14 @@ class _Record:
             if name:
                 parts[part][name] = value
         self._elapsed, self.saved_at, self.steps = float(packed["wall"]), t, int(packed["steps"])
-        self.balance = Balance.unpack(self.flow, t, state, parts["balance"])
+        self.balance.unpack(t, state, parts["balance"])
         return self.stepper.unpack(self.flow, state, parts["stepper"])
+
+
+def _slope(flow: GradientFlow, stepper: Stepper) -> Callable[[Any], float]:
+    """``|∂E|²`` in the stepper's own discretisation where it has one, else the flow's."""
+    own = getattr(stepper, "dissipation", None)
+    return flow.dissipation if own is None else lambda state: own(flow, state)
 
 
 def _layout(flow, state, stepper, times, first, observers, attributes) -> Layout:

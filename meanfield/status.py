@@ -20,6 +20,7 @@ class Status(Enum):
         "the density touched zero, where Fourier steppers end; the last good state is saved",
     )
     INACCURATE = "inaccurate", "the error estimate refused the step; the last good state is saved"
+    NOT_CONVERGED = "not converged", "the implicit solve of a step failed; the last good state is saved"
     UNSTABLE = "unstable", "the step exceeded the stability bound; the last good state is saved"
 
     sentence: str

@@ -42,9 +42,7 @@ def test_a_refusal_is_one_line(call, words):
 
 def test_data_beyond_the_kept_modes_are_not_dropped_in_silence():
     rho = TORUS.density(lambda x: 1 + 0.3 * np.cos(20 * np.pi * x))  # mode 10; m = 3 keeps |k| < 8
-    with pytest.warns(
-        RuntimeWarning, match=r"kept modes \|k\| < 8 of n = 32 \(got 0.21 of its L2 norm"
-    ):
+    with pytest.warns(RuntimeWarning, match=r"kept modes \|k\| < 8 of n = 32 \(got 0.21 of its L2 norm"):
         ETDRK4(dt=1e-7).init(FLOW, rho)
     ETDRK4(dt=1e-7).init(FLOW, RHO)  # resolved: no warning, which would be an error here
 

@@ -184,3 +184,15 @@ def combine(u, h, weights, rates, out):
 def combine_numpy(u, h, weights, rates, out):
     """NumPy twin of :func:`combine`."""
     out[...] = u + h * np.tensordot(weights, rates, 1)
+
+
+@compiled
+def chebyshev_stage(weight_first, mu, nu, mu_rate, gamma, u, near, far, rate, first_rate, out):
+    """``out = weight_first u + μ near + ν far + μ̃ rate + γ̃ first_rate``: a stage of a Chebyshev recursion."""
+    for i in range(u.size):
+        out[i] = weight_first * u[i] + mu * near[i] + nu * far[i] + mu_rate * rate[i] + gamma * first_rate[i]
+
+
+def chebyshev_stage_numpy(weight_first, mu, nu, mu_rate, gamma, u, near, far, rate, first_rate, out):
+    """NumPy twin of :func:`chebyshev_stage`."""
+    out[...] = weight_first * u + mu * near + nu * far + mu_rate * rate + gamma * first_rate

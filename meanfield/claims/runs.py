@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,11 @@ from meanfield.flow import GradientFlow, iterate
 from meanfield.geometries import Wasserstein
 from meanfield.measures import TorusDensity
 from meanfield.steppers import Stepper
+from meanfield.theory import barenblatt_cell_means, barenblatt_time
 from meanfield.torus import Torus
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def porous_medium(parameters: Mapping[str, Any], exponent: float | None = None) -> GradientFlow:
@@ -51,12 +55,41 @@ def half_square(state: TorusDensity) -> float:
     return 0.5 * state.torus.inner(gap, gap)
 
 
+def barenblatt_datum(
+    parameters: Mapping[str, Any], n: float, *, m: float, dim: int = 1
+) -> tuple[GradientFlow, TorusDensity, float]:
+    """Flow, cell means of the Barenblatt profile of radius ``radius_start`` and mass 1, and its age.
+
+    The centre lies ``centre_in_cells`` off a grid point on every axis: on a point the errors of single grids scatter.
+    """
+    c = parameters["coefficient"]
+    age = barenblatt_time(parameters["radius_start"], dim=dim, exponent=m, coefficient=c)
+    centre = 0.5 + parameters.get("centre_in_cells", 0.25) / n
+    means = barenblatt_cell_means(int(n), age, dim=dim, exponent=m, coefficient=c, center=centre)
+    return porous_medium(parameters, exponent=m), Torus(int(n), dim=dim).density(means), age
+
+
+OBSERVERS = {"half_square": half_square, "contrast": contrast, "least": lambda state: state.values.min()}
+
+
+def late(ds: xr.Dataset, below: float) -> xr.DataArray:
+    """½‖ρ−ρ̄‖² of a run recorded with `OBSERVERS`, from where the contrast stays below a bound."""
+    return ds.half_square.where(ds.contrast < below, drop=True)
+
+
 def final(flow: GradientFlow, state: TorusDensity, stepper: Stepper, t_end: float) -> TorusDensity:
     """The state at ``t_end``."""
     for _, state, info in iterate(flow, state, stepper, until=t_end):
         if info.detail:
             raise RuntimeError(f"a step was refused: {info.detail}")
     return state
+
+
+def cell_means(state: TorusDensity, n: int) -> TorusDensity:
+    """Means over n cells of a resolved density on the circle: its modes times ``sinc(k/n)``, at the coarser points."""
+    torus = state.torus
+    modes = torus.coefficients(state.values) * np.sinc(np.arange(torus.n // 2 + 1) / n)
+    return Torus(int(n)).density(torus.values(modes)[:: torus.n // int(n)])
 
 
 def relative_l2(found: TorusDensity, reference: TorusDensity) -> float:

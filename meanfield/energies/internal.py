@@ -57,8 +57,10 @@ class InternalEnergy(Energy):
 
     def differential(self, state: TorusDensity) -> np.ndarray:
         m, c = self.exponent, self.coefficient
-        if m <= 1:
-            self.check(state)
+        if m <= 1 and not state.values.min() > 0:
+            raise _check.fail(
+                f"the differential of exponent {m:g} needs a positive density", "a zero", "add a constant to the data"
+            )
         if m == 1:
             return c * (np.log(state.values) + 1.0)
         return (c * m / (m - 1)) * state.values ** (m - 1)
@@ -67,9 +69,9 @@ class InternalEnergy(Energy):
         return (PowerTerm(self.coefficient, self.exponent),)
 
     def check(self, state: TorusDensity) -> None:
-        if self.exponent <= 1 and not state.values.min() > 0:
+        if self.exponent < 1 and not state.values.min() > 0:
             raise _check.fail(
-                f"exponent {self.exponent:g} needs a positive density (its pressure is singular at zero)",
+                f"exponent {self.exponent:g} < 1 needs a positive density (its diffusivity is infinite at zero)",
                 f"min {state.values.min():g}",
-                "add a constant, or use an exponent above 1",
+                "add a constant, or use an exponent of 1 or more",
             )

@@ -110,17 +110,20 @@ def _parameter_differences(there: str, here: str) -> list[str]:
         old, new = {"parameters": there}, {"parameters": here}
     keys = sorted(set(old) | set(new))
     return [
-        f"{key} {_short(old.get(key, 'absent'))} in the file, {_short(new.get(key, 'absent'))} now"
+        _difference(key, old.get(key, "absent"), new.get(key, "absent"))
         for key in keys
         if old.get(key, "absent") != new.get(key, "absent")
     ]
 
 
-def _short(value: Any) -> str:
-    """A parameter for a message: a long list by its length and ends."""
-    if isinstance(value, list) and len(value) > 4:
-        return f"[{value[0]!r} … {value[-1]!r}] ({len(value)} values)"
-    return repr(value)
+def _difference(key: str, old: Any, new: Any) -> str:
+    """One difference in words; of two lists their lengths, or the first entry that differs."""
+    if isinstance(old, list) and isinstance(new, list):
+        if len(old) != len(new):
+            return f"{key} {len(old)} entries in the file, {len(new)} now"
+        index = next(i for i, (a, b) in enumerate(zip(old, new)) if a != b)
+        key, old, new = f"{key}[{index}]", old[index], new[index]
+    return f"{key} {old!r} in the file, {new!r} now"
 
 
 def _flat(value: Any, prefix: str = "parameters") -> dict[str, Any]:

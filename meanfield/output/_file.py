@@ -2,17 +2,21 @@
 
 Everything that changes HDF5's metadata happens in a file under another name, which then replaces the old one. Between
 swaps a file keeps its size, its addresses and its attributes, so a run killed at any instant leaves a file that opens.
+For the same reason a save needs no HDF5: it writes bytes at known addresses, so nobody who has the file open stops the
+run, and a disk that fails leaves no broken library behind. Another run on the same path is told by the owner's token.
 """
 
 from __future__ import annotations
 
+import errno
+import glob
 import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -36,42 +40,76 @@ class OutputError(OSError):
 
 
 @contextmanager
-def opened(path: Path, mode: str, patience: float) -> Iterator[h5py.File]:
-    """The file, opened; while another process holds its lock, tried again for `patience` seconds."""
+def opened(path: Path, patience: float) -> Iterator[h5py.File]:
+    """The file, opened for reading without HDF5's lock.
+
+    HDF5 refuses a second opening inside one process when the two disagree on locking: then the lock is used too.
+    """
     import h5py
 
     deadline, pause = time.monotonic() + patience, 0.001
+    locking: bool | None = False
     while True:
         try:
-            file = h5py.File(path, mode, libver=_LIBVER)
+            file = h5py.File(path, "r", locking=locking)
             break
         except FileNotFoundError as error:
-            raise OutputError(
-                f"output file must stay in place during the run (got {path.name}: missing); run again to another path"
-            ) from error
+            raise _missing(path) from error
         except OSError as error:
             text = " ".join(str(error).split())
-            if not isinstance(error, BlockingIOError) and "already open" not in text and "locking flag" not in text:
+            if time.monotonic() > deadline or not ("lock" in text or "already open" in text):
                 raise OutputError(f"output file must open (got {path.name}: {text}); check the disk") from error
-            if time.monotonic() > deadline:
-                raise OutputError(
-                    f"output file must be free for a save (got {path.name}: held open elsewhere for {patience:g} s); "
-                    "close it there, then continue with resume=True"
-                ) from error
+        locking = False if locking is None else None
         time.sleep(pause)
         pause = min(2 * pause, 0.05)
     with file:
         yield file
 
 
-def sync(file: h5py.File) -> None:
+@contextmanager
+def raw(path: Path) -> Iterator[BinaryIO]:
+    """The file's bytes, to be read and changed in place; what the disk refuses becomes one `OutputError`."""
+    try:
+        with path.open("r+b", buffering=0) as stream:
+            yield stream
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def put(stream: BinaryIO, place: int, values: np.ndarray) -> None:
+    """Write an array's bytes at an address."""
+    stream.seek(place)
+    data = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+    while len(data):
+        data = data[stream.write(data) :]
+
+
+def sync(stream: BinaryIO) -> None:
     """Everything written so far reaches the disk before this returns."""
-    file.flush()
-    os.fsync(file.id.get_vfd_handle())
+    os.fsync(stream.fileno())
 
 
-def write(path: Path, layout: schema.Layout, owner: bytes, *, source: h5py.File | None = None, saved: int = 0) -> None:
-    """Create the file of a layout, whole, under another name, and swap it in.
+def _missing(path: Path) -> OutputError:
+    return OutputError(
+        f"output file must stay in place during the run (got {path.name}: missing); run again to another path"
+    )
+
+
+def _refused(path: Path, error: OSError) -> OutputError | OSError:
+    if isinstance(error, OutputError):
+        return error
+    text = " ".join((error.strerror or str(error)).split())
+    return OutputError(
+        f"output file must be writable (got {path.name}: {text}); make room on the disk, then pass resume=True"
+    )
+
+
+def write(
+    path: Path, layout: schema.Layout, owner: bytes, *, source: h5py.File | None = None, saved: int = 0
+) -> dict[str, int]:
+    """Create the file of a layout, whole, under another name, and swap it in; the addresses of its arrays.
 
     Parameters
     ----------
@@ -84,6 +122,7 @@ def write(path: Path, layout: schema.Layout, owner: bytes, *, source: h5py.File 
     Raises
     ------
     ValueError — the disk has no room for it.
+    OutputError — it fails us otherwise.
 
     Notes
     -----
@@ -95,18 +134,63 @@ def write(path: Path, layout: schema.Layout, owner: bytes, *, source: h5py.File 
     if free < layout.nbytes:
         got = f"{free / 2**20:.1f} MiB free, {layout.nbytes / 2**20:.1f} MiB needed"
         raise _check.fail("the disk must have room for the output", got, "save fewer times or use another disk")
+    _sweep(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with h5py.File(partial, "w", libver=_LIBVER) as target:
+        _reserve(partial, layout.nbytes + 2**16)
+        with h5py.File(partial, "w", libver=_LIBVER, locking=False) as target:
             _lay_out(target, layout, owner)
             if source is not None:
                 _copy(source, target, layout, saved)
+            places = _places(target, layout)
         _sync_path(partial)
         os.replace(partial, path)
         _sync_path(path.parent)
+        return places
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise _refused(path, error) from error
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _reserve(path: Path, nbytes: int) -> None:
+    """Fail now, with a plain error, where the disk would fail HDF5 half-way: from that it does not recover."""
+    with path.open("wb") as stream:
+        if hasattr(os, "posix_fallocate"):
+            try:
+                os.posix_fallocate(stream.fileno(), 0, nbytes)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # file systems that cannot tell beforehand
+                    raise
+
+
+def _places(file: h5py.File, layout: schema.Layout) -> dict[str, int]:
+    """Addresses of everything a save writes or checks, in bytes from the start of the file."""
+    rows = [item.name for item in layout.variables if item.along_time]
+    slots = SLOTS if layout.restart_capacity else ()
+    return {name: file[name].id.get_offset() for name in (schema.TIME, OWNER, *rows, *slots)}
+
+
+def _sweep(path: Path) -> None:
+    """Remove what writers of this path have left that were killed before their swap."""
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if not _may_run(partial.name.split(".")[-2]):
+            partial.unlink(missing_ok=True)
+
+
+def _may_run(pid: str) -> bool:
+    """Whether a process of this number may be alive; True where we cannot know."""
+    if os.name != "posix" or not pid.isdigit():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _lay_out(file: h5py.File, layout: schema.Layout, owner: bytes) -> None:

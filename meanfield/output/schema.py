@@ -66,6 +66,7 @@ ATTRIBUTES = (
     "status", "status_message", "references",
 )  # fmt: skip
 RUNNING = "running"  # the status between the first save and the end of the run
+FINISHED = "finished"  # the status of a run that reached its end: it needs no restart record any more
 
 _RESERVED = (TIME, "restart")
 

@@ -15,7 +15,6 @@ from meanfield import _check
 from meanfield.output import _door, _file, _restart, reader, schema
 
 if TYPE_CHECKING:
-    import h5py
     import xarray as xr
 
 
@@ -64,7 +63,7 @@ class MemoryRecorder:
 class FileRecorder:
     """Saves of one run in an HDF5 file that opens with `xarray.open_dataset` at any time.
 
-    The file is created whole, then each save opens it, writes raw data only (variables, `time`, restart record) and
+    HDF5 creates the file whole, then each save opens it, writes bytes only (variables, restart record, `time`) and
     closes it: a run killed at any instant leaves every completed save and a whole restart record.
 
     Parameters
@@ -72,7 +71,7 @@ class FileRecorder:
     layout : Layout — what is saved, and how often
     path : str or path — the file
     overwrite : bool — replace an existing file
-    patience : float — seconds a save waits for somebody else who holds the file open
+    patience : float — seconds to try where another thread of this process is opening the file
 
     Raises
     ------
@@ -80,8 +79,8 @@ class FileRecorder:
 
     Notes
     -----
-    HDF5 locks a file while it is open: `xarray.open_dataset` kept open on a running file stops the run after
-    `patience`; `meanfield.output.read` takes no lock and never does.
+    Readers may keep the file open as long as they like: a save takes no lock and waits for none. A row is complete once
+    its time is there: the time is written last, after the row and the restart record have reached the disk.
     """
 
     def __init__(
@@ -94,19 +93,20 @@ class FileRecorder:
         self._last_time = -math.inf
         self._slot = 0
         self._owner = os.urandom(16)
-        _file.write(self.path, layout, self._owner)
+        self._places = _file.write(self.path, layout, self._owner)
 
     @classmethod
     def reopen(cls, path: str | os.PathLike[str], layout: schema.Layout, *, patience: float = 60.0) -> Resumed:
         """Continue the run of an existing file after its last restart record.
 
-        Saves past the record are dropped; without a record the run starts anew (`saved` is 0), unless it is complete.
+        Saves past the record (there are some only where a record is damaged, or none was given) are dropped; without a
+        record the run starts anew (`saved` is 0). A finished run is left alone.
 
         Parameters
         ----------
         path : str or path — the file
         layout : Layout — of the run now; it must have the file's parameters, variables, coordinates and constants
-        patience : float — seconds to wait for somebody else who holds the file open
+        patience : float — seconds to try where another thread of this process is opening the file
 
         Raises
         ------
@@ -118,12 +118,12 @@ class FileRecorder:
         recorder = cls.__new__(cls)
         recorder.path = path
         recorder.patience = _check.positive("patience", patience, "pass seconds")
-        with _file.opened(path, "r", patience) as file:
+        with _file.opened(path, patience) as file:
             reader.require_schema(path.name, file.attrs.get("schema_version"))
             _door.require_same_run(file, layout, path.name)
             times = file[schema.TIME][...]
             record = _door.restart_record(file, reader.saved_times(times), path.name)
-            complete = reader.saved_times(times) == layout.n_times
+            complete = reader.saved_times(times) == layout.n_times and file.attrs["status"] == schema.FINISHED
             saved = layout.n_times if complete else record.index + 1 if record else 0
             values = {v.name: file[v.name][saved - 1] for v in layout.variables if v.along_time and saved}
             capacity = len(file[_file.SLOTS[0]]) if _file.SLOTS[0] in file else 0
@@ -137,8 +137,8 @@ class FileRecorder:
             recorder._slot = 1 - record.slot if record else 0
             recorder._owner = bytes(file[_file.OWNER][...]) if complete else os.urandom(16)
             if not complete:
-                _file.write(path, recorder.layout, recorder._owner, source=file, saved=saved)
-        return Resumed(recorder, saved, recorder._last_time, values, record.arrays if record else None)
+                recorder._places = _file.write(path, recorder.layout, recorder._owner, source=file, saved=saved)
+        return Resumed(recorder, saved, recorder._last_time, values, record.arrays if record else None, complete)
 
     def save(
         self, index: int, time: float, values: Mapping[str, Any], restart: Mapping[str, Any] | None = None
@@ -155,23 +155,25 @@ class FileRecorder:
         Raises
         ------
         ValueError, TypeError — for values that do not fit the layout
-        OutputError — somebody holds the file longer than `patience`, or the file is gone or another run's by now.
+        OutputError — the disk fails, or the file is gone or another run's by now.
         """
         arrays = _checked(self.layout, self.saved, self._last_time, index, time, values)
         record = None if restart is None else _restart.encode(restart, index)
         if record is not None and len(record) > self.layout.restart_capacity:
             self._rewrite(dataclasses.replace(self.layout, restart_capacity=_restart.headroom(len(record))))
-        with _file.opened(self.path, "r+", self.patience) as file:
-            self._require_owner(file)
+        with _file.raw(self.path) as stream:
+            stream.seek(self._places[_file.OWNER])
+            self._require_owner(stream.read(len(self._owner)))
             for name, value in arrays.items():
-                file[name][index] = value
-            _file.sync(file)
-            file[schema.TIME][index] = time
-            _file.sync(file)
+                _file.put(stream, self._places[name] + index * value.nbytes, value)
             if record is not None:
-                file[_file.SLOTS[self._slot]][: len(record)] = record
-                _file.sync(file)
-                self._slot = 1 - self._slot
+                _file.put(stream, self._places[_file.SLOTS[self._slot]], record)
+            _file.sync(stream)
+            stamp = np.array(time, dtype=np.float64)  # completes the save and its record at once
+            _file.put(stream, self._places[schema.TIME] + index * stamp.nbytes, stamp)
+            _file.sync(stream)
+        if record is not None:
+            self._slot = 1 - self._slot
         self.saved, self._last_time = index + 1, float(time)
 
     def finish(self, status: str, status_message: str, attributes: Mapping[str, Any] | None = None) -> None:
@@ -180,7 +182,7 @@ class FileRecorder:
         The file is rewritten beside and swapped in. A run that ended other than "finished" keeps its restart record.
         """
         layout = _ended(self.layout, self.saved, status, status_message, attributes)
-        capacity = 0 if status == "finished" else layout.restart_capacity
+        capacity = 0 if status == schema.FINISHED else layout.restart_capacity
         self._rewrite(dataclasses.replace(layout, restart_capacity=capacity))
 
     def dataset(self) -> xr.Dataset:
@@ -188,13 +190,13 @@ class FileRecorder:
         return reader.read(self.path)
 
     def _rewrite(self, layout: schema.Layout) -> None:
-        with _file.opened(self.path, "r", self.patience) as file:
-            self._require_owner(file)
-            _file.write(self.path, layout, self._owner, source=file, saved=self.saved)
+        with _file.opened(self.path, self.patience) as file:
+            self._require_owner(bytes(file[_file.OWNER][...]) if _file.OWNER in file else b"")
+            self._places = _file.write(self.path, layout, self._owner, source=file, saved=self.saved)
         self.layout = layout
 
-    def _require_owner(self, file: h5py.File) -> None:
-        if _file.OWNER not in file or bytes(file[_file.OWNER][...]) != self._owner:
+    def _require_owner(self, found: bytes) -> None:
+        if found != self._owner:
             raise _file.OutputError(
                 f"output file must belong to this run (got {self.path.name}: replaced by another run); "
                 "give each run its own path"
@@ -212,6 +214,7 @@ class Resumed:
     time : float — of the last save, -inf if there is none
     values : mapping — name to array, the variables at the last save
     restart : mapping — name to array, the restart record, or None
+    finished : bool — the run has reached its end, nothing is left to do
     """
 
     recorder: FileRecorder
@@ -219,6 +222,7 @@ class Resumed:
     time: float
     values: dict[str, np.ndarray]
     restart: dict[str, np.ndarray] | None
+    finished: bool = False
 
 
 def _checked(

@@ -3,5 +3,7 @@
 from .base import StepInfo, Stepper
 from .explicit import RK4, SSPRK3, ExplicitRungeKutta
 from .exponential import ETDRK4
+from .finite_volume import FiniteVolume
+from .stabilised import RKC2
 
-__all__ = ["ETDRK4", "RK4", "SSPRK3", "ExplicitRungeKutta", "StepInfo", "Stepper"]
+__all__ = ["ETDRK4", "RK4", "RKC2", "SSPRK3", "ExplicitRungeKutta", "FiniteVolume", "StepInfo", "Stepper"]

@@ -55,7 +55,7 @@ def require_positive(state: TorusDensity) -> None:
         raise _check.fail(
             "a Fourier stepper needs a density that stays away from zero",
             f"min {low:g} at index {index}",
-            "add a positive constant to the data",
+            "use steppers.FiniteVolume(), or add a positive constant to the data",
         )
 
 
@@ -106,11 +106,16 @@ def relative(memory: FourierMemory, error: np.ndarray) -> float:
     return size if math.isfinite(size) else math.inf
 
 
+def spectral_radius(memory: FourierMemory) -> float:
+    """Bound of the linearised rate's spectral radius on the kept modes, without drift: ``D·max|2πk|²``."""
+    return memory.stiffness.greatest * float(memory.system.modes.squared_wavenumber.max())
+
+
 def explicit_bound(memory: FourierMemory, tableau: Tableau) -> float:
     """Largest stable step of an explicit tableau: ``dt (D·max|2πk|²/r + A·max|2πk_a|/i) ≤ 1``."""
     modes = memory.system.modes
     top = max(float(k.max()) for k in modes.wavenumbers)
-    diffusive = memory.stiffness.greatest * float(modes.squared_wavenumber.max()) / tableau.real_bound
+    diffusive = spectral_radius(memory) / tableau.real_bound
     return 1.0 / max(diffusive + memory.stiffness.speed * top / tableau.imaginary_bound, 1e-300)
 
 

@@ -24,6 +24,7 @@ class StepInfo:
     rejected : int — attempts discarded before this step
     status : Status — ``RUNNING``, or why no step was taken (the state is then the last good one)
     detail : str — the numbers behind a bad status, one line
+    iterations : int — Newton iterations of an implicit step, stages of a stabilised one
     """
 
     time: float
@@ -32,6 +33,7 @@ class StepInfo:
     rejected: int = 0
     status: Status = Status.RUNNING
     detail: str = ""
+    iterations: int = 0
 
 
 class Stepper(Protocol):

@@ -157,11 +157,11 @@ def test_sums_and_multiples():
 def test_checks_reach_the_parts():
     torus = mf.Torus(8)
     touching = torus.density([0.0] + [1.0] * 7)
-    for energy in (mf.InternalEnergy(1), 2 * mf.InternalEnergy(1), mf.InternalEnergy(3) + mf.InternalEnergy(0.5)):
+    for energy in (mf.InternalEnergy(0.7), 2 * mf.InternalEnergy(0.7), mf.InternalEnergy(3) + mf.InternalEnergy(0.5)):
         with pytest.raises(ValueError, match="positive density") as info:
             energy.check(touching)
         assert FORM.fullmatch(str(info.value))
-    mf.InternalEnergy(1.5).check(touching)
+    mf.InternalEnergy(1).check(touching)  # the heat equation takes zeros, by finite volumes
 
 
 TOUCHING = mf.Torus(8).density([0.0] + [1.0] * 7)

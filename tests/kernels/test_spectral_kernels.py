@@ -26,6 +26,7 @@ KERNELS = {  # argument kinds; the last of them are written to, counted by the n
     "etd_third": ("rrsrccccc", 1),
     "etd_last": ("rrrrsrcccccc", 1),
     "etd_error": ("rsrccc", 0),
+    "chebyshev_stage": ("sssssccccc", 0),
 }
 
 
