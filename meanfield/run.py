@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
-import time as clock
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,20 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _check, output, parallel
-from .balance import Balance
 from .flow import GradientFlow, march, require_flow_and_stepper
 from .measures import TorusDensity
-from .output import Layout
+from .recording import Record, density_layout
 from .status import Status
 from .steppers import ETDRK4
-from .transforms import transforms
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from .steppers import Stepper
-
-AXES = ("x", "y", "z")
 
 
 def solve(
@@ -116,28 +110,19 @@ def solve(
         out = output.check_destination(out, overwrite=overwrite, resume=resume)
 
     with parallel.one_thread_libraries():
-        memory = stepper.init(flow, state)
-        balance = Balance(flow, _slope(flow, stepper), 0.0, state)
-        record = _Record(flow, stepper, observers, balance)
+        memory, t = stepper.init(flow, state), 0.0
+        record = Record(flow, stepper, observers, state)
         first = record.values(0.0, state, 0.0)
-        layout = _layout(flow, state, stepper, times, first, observers, {"seed": _seed(rng), **(attributes or {})})
+        given = {"seed": _seed(rng), **(attributes or {})}
+        layout = density_layout(flow, state, stepper, times, first, observers, given)
         layout = replace(layout, restart_capacity=output.restart_capacity(record.pack(memory)))
-        saved, t = 0, 0.0
-        if out is None:
-            recorder: output.MemoryRecorder | output.FileRecorder = output.MemoryRecorder(layout)
-        elif resume and out.exists():
-            with output.read(out) as before:
-                between = np.setdiff1d(before.time, times)  # where runs ended early, off the planned times
-            resumed = output.FileRecorder.reopen(out, replace(layout, n_times=len(times) + len(between)))
-            recorder, saved = resumed.recorder, resumed.saved
-            if resumed.finished:
-                return recorder.dataset()
-            if saved:
-                t, state = resumed.time, TorusDensity(resumed.values["density"], state.torus)
-                memory = record.unpack(t, state, resumed.restart or {})
+        recorder, resumed = _recorder(layout, times, out, overwrite, resume)
+        if resumed is not None and resumed.finished:
+            return recorder.dataset()
+        if resumed is not None and resumed.saved:
+            t, state = resumed.time, TorusDensity(resumed.values["density"], state.torus)
+            memory = record.unpack(t, state, resumed.restart or {})
         else:
-            recorder = output.FileRecorder(layout, out, overwrite=overwrite)
-        if not saved:
             recorder.save(0, 0.0, first, record.pack(memory))
         try:
             status, message = _run(record, recorder, state, memory, t, times, stops, progress, max_steps)
@@ -164,6 +149,18 @@ def saved_times(t_end: float, save_at: int | Sequence[float] | np.ndarray) -> np
         got = np.array2string(times, threshold=6).replace("\n", "")
         raise _check.fail(f"save_at must be increasing times in [0, {t_end:g}]", got, "sort them, cut them")
     return np.concatenate([[0.0], times[(times > near) & (times < t_end - near)], [t_end]])
+
+
+def _recorder(layout, times, out, overwrite, resume) -> tuple[Any, output.Resumed | None]:
+    """Where the saves go: to memory, to a new file, or on in the file of a run to resume (which is the second)."""
+    if out is None:
+        return output.MemoryRecorder(layout), None
+    if not (resume and out.exists()):
+        return output.FileRecorder(layout, out, overwrite=overwrite), None
+    with output.read(out) as before:
+        between = np.setdiff1d(before.time, times)  # where runs ended early, off the planned times
+    resumed = output.FileRecorder.reopen(out, replace(layout, n_times=len(times) + len(between)))
+    return resumed.recorder, resumed
 
 
 def _run(record, recorder, state, memory, t, times, stops, progress, max_steps) -> tuple[Status, str]:
@@ -194,78 +191,6 @@ def _run(record, recorder, state, memory, t, times, stops, progress, max_steps) 
             if status is not Status.FINISHED:
                 break
     return status, f"{status.sentence}{detail}; {record.steps} steps"
-
-
-class _Record:
-    """What a save holds: balance, observers and state, and the restart record that continues from it."""
-
-    def __init__(self, flow: GradientFlow, stepper: Stepper, observers: dict[str, Callable], balance: Balance) -> None:
-        self.flow, self.stepper, self.observers, self.balance = flow, stepper, observers, balance
-        self.saved_at, self.steps = 0.0, 0
-        self._elapsed, self._start = 0.0, clock.perf_counter()
-
-    def step(self, t: float, state: TorusDensity) -> None:
-        """Account for a step."""
-        self.steps += 1
-        self.balance.step(t, state)
-
-    def values(self, t: float, state: TorusDensity, dt: float) -> dict[str, Any]:
-        """All variables along time at a save."""
-        self.saved_at = t
-        observed = {name: np.asarray(f(t, state)) for name, f in self.observers.items()}
-        wall = self._elapsed + clock.perf_counter() - self._start
-        return {
-            **self.balance.save(t, state), **observed,
-            "step_size": dt, "wall_time": wall, "mass": state.mass, "density": state.values,
-        }  # fmt: skip
-
-    def pack(self, memory: Any) -> dict[str, np.ndarray]:
-        """The restart record at the last save."""
-        parts = {"stepper": self.stepper.pack(memory), "balance": self.balance.pack()}
-        wall = self._elapsed + clock.perf_counter() - self._start
-        flat = {f"{part}.{key}": value for part, packed in parts.items() for key, value in packed.items()}
-        return flat | {"wall": np.array(wall), "steps": np.array(self.steps)}
-
-    def unpack(self, t: float, state: TorusDensity, packed: dict[str, np.ndarray]) -> Any:
-        """Take up a restart record at its save; the stepper's memory."""
-        parts: dict[str, dict[str, np.ndarray]] = {"stepper": {}, "balance": {}}
-        for key, value in packed.items():
-            part, _, name = key.partition(".")
-            if name:
-                parts[part][name] = value
-        self._elapsed, self.saved_at, self.steps = float(packed["wall"]), t, int(packed["steps"])
-        self.balance.unpack(t, state, parts["balance"])
-        return self.stepper.unpack(self.flow, state, parts["stepper"])
-
-
-def _slope(flow: GradientFlow, stepper: Stepper) -> Callable[[Any], float]:
-    """``|∂E|²`` in the stepper's own discretisation where it has one, else the flow's."""
-    own = getattr(stepper, "dissipation", None)
-    return flow.dissipation if own is None else lambda state: own(flow, state)
-
-
-def _layout(flow, state, stepper, times, first, observers, attributes) -> Layout:
-    """The output layout of a density's run."""
-    axes = AXES[: state.torus.dim]
-    points = np.arange(state.torus.n) / state.torus.n
-    field = flow.energy.potential(state.torus)  # targets and potentials of one name differ here
-    parameters = {
-        "flow": repr(flow), "stepper": repr(stepper), "torus": repr(state.torus), "t_end": float(times[-1]),
-        "save_at": [float(t) for t in times], "observe": sorted(observers),
-        "initial_density_sha256": hashlib.sha256(state.values.tobytes()).hexdigest(),
-        "potential_sha256": "" if field is None else hashlib.sha256(field.tobytes()).hexdigest(),
-    }  # fmt: skip
-    given = {"title": f"gradient flow of {flow.energy}", "equation": flow.equation, "parameters": parameters,
-             "transforms": transforms.description, **output.collect(), **attributes}  # fmt: skip
-    variables = (*output.RUN_VARIABLES, output.variable("mass"), output.variable("density", *axes))
-    layout = Layout(variables, dict.fromkeys(axes, points), given, len(times))
-    for name in observers:
-        value = np.asarray(first[name])
-        if value.dtype.kind not in "biufc":
-            raise TypeError(f"observer {name} must return numbers (got {value.dtype}); convert its result")
-        dtype = np.complex128 if value.dtype.kind == "c" else np.float64
-        layout = layout.with_observer(name, value.shape, dtype=dtype)
-    return layout
 
 
 def _of_time_and_state(name: str, function: Callable) -> Callable[[float, Any], Any]:

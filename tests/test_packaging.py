@@ -31,7 +31,8 @@ ORDER = (
     ("steppers",),
     ("flow",),
     ("balance",),
-    ("run", "infinite_width"),
+    ("recording", "infinite_width"),
+    ("run",),
     ("claims",),
     ("report",),
     ("cli",),
@@ -39,7 +40,7 @@ ORDER = (
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 # What a function may import against the order: Torus.density makes the TorusDensity that holds a Torus.
 AGAINST_THE_ORDER = {("torus", "measures")}
-OUTPUT_READERS = {"run", "report", "cli"}
+OUTPUT_READERS = {"recording", "run", "report", "cli"}
 
 
 def sources():
