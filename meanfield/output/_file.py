@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -35,6 +36,11 @@ _LIBVER = ("earliest", "v110")
 _BLOCK = 2**26  # bytes copied at a time
 
 
+def busy(text: str) -> bool:
+    """Whether HDF5's message says that somebody has the file open (a truncated one speaks of its "sblock")."""
+    return re.search(r"\block|already open", text) is not None
+
+
 class OutputError(OSError):
     """The output file cannot be written or resumed; the message says why and what to do."""
 
@@ -57,7 +63,7 @@ def opened(path: Path, patience: float) -> Iterator[h5py.File]:
             raise _missing(path) from error
         except OSError as error:
             text = " ".join(str(error).split())
-            if time.monotonic() > deadline or not ("lock" in text or "already open" in text):
+            if time.monotonic() > deadline or not busy(text):
                 raise OutputError(f"output file must open (got {path.name}: {text}); check the disk") from error
         locking = False if locking is None else None
         time.sleep(pause)

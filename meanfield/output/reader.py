@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield import _check
-from meanfield.output import schema
+from meanfield.output import _file, schema
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -148,11 +148,13 @@ def _open(path: Path) -> xr.Dataset:
     while True:
         options = {"locking": False} if unlocked else {}
         try:
-            dataset = xr.open_dataset(path, engine="h5netcdf", driver_kwds=options)
+            dataset = xr.open_dataset(
+                path, engine="h5netcdf", driver_kwds=options, phony_dims="access"
+            )  # others' files
             break
         except OSError as error:
             text = " ".join(str(error).split())
-            if time.monotonic() > deadline or not ("lock" in text or "already open" in text):
+            if time.monotonic() > deadline or not _file.busy(text):
                 raise _check.fail("output file must open", f"{path.name}: {text}", "close it elsewhere") from error
         unlocked = not unlocked
         time.sleep(0.002)

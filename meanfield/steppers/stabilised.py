@@ -15,6 +15,7 @@ from . import _fourier
 from .base import Attempt, StepControl, StepInfo
 
 DAMPING = 2 / 13
+DRIFT = 0.5  # height of the strip along the real interval in which |R| ≤ 1.02, for every number of stages
 MOST_STAGES = 500
 
 
@@ -88,8 +89,7 @@ class RKC2:
     Notes
     -----
     Cost: s rates (pruned FFT pairs) a step. The error estimate ``0.8(u − u') + 0.4h(F + F')`` is of third order and
-    free. A drift ∇V moves the spectrum off the real axis: steps are also held to ``dt·max_xΣ|∂_aV|·max|2πk_a| ≤ 1``,
-    within the damped strip.
+    free. A drift ∇V moves the spectrum off the real axis: steps are also held to ``dt·max_xΣ|∂_aV|·max|2πk_a| ≤ ½``.
 
     References
     ----------
@@ -107,6 +107,8 @@ class RKC2:
             if value is not None:
                 _check.positive(name, value, f"pass {name} > 0 or leave it out")
         _check.integer("stages", self.stages, f"pass 2 … {MOST_STAGES}", at_least=2)
+        if self.stages > MOST_STAGES:
+            raise _check.fail(f"stages must be at most {MOST_STAGES}", repr(self.stages), "pass fewer")
 
     @property
     def control(self) -> StepControl:
@@ -141,7 +143,7 @@ class RKC2:
     def _longest(memory: _fourier.FourierMemory) -> float:
         """The longest step: 500 stages, and the drift within the damped strip."""
         top = max(float(k.max()) for k in memory.system.modes.wavenumbers)
-        drift = 1 / (memory.stiffness.speed * top) if memory.stiffness.speed > 0 else math.inf
+        drift = DRIFT / (memory.stiffness.speed * top) if memory.stiffness.speed > 0 else math.inf
         return min(stability_interval(MOST_STAGES) / _fourier.spectral_radius(memory), drift)
 
     def _stages(self, memory: _fourier.FourierMemory, h: float) -> int:

@@ -9,8 +9,8 @@ A density is its cell means. Along each axis the cells form periodic lines, and 
 reconstruction (second order) whose ratio to the mean is taken at the beginning of the step.
 
 Each of the three is, for every dt: non-negative (an M-matrix), conservative, and energy-decreasing, as
-``E(ρ') − E(ρ) ≤ ⟨ξ', ρ' − ρ⟩ = −dt Σ mobility·u² ≤ 0`` by convexity of f. The two-point flux, and the first-order
-upwind flux without a potential, contract in L¹.
+``E(ρ') − E(ρ) ≤ ⟨ξ', ρ' − ρ⟩ = −dt Σ mobility·u² ≤ 0`` by convexity of f. The two-point flux and the first-order
+upwind flux are monotone, so they contract in L¹, with a potential too.
 """
 
 from __future__ import annotations

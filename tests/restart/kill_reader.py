@@ -1,7 +1,7 @@
 """Somebody who looks at a run's file every 50 ms: ``python kill_reader.py``, told where on its standard input.
 
-Each line names a file and its reference (.npz), or is empty for a pause; it answers the line before with a JSON count of
-what it has seen. A row counts as torn when its time is there and one of its values is not the reference's.
+Each line names a file and its reference (.npz), or is empty for a pause; it answers the line before with a JSON count
+of what it has seen. A row counts as torn when its time is there and one of its values is not the reference's.
 """
 
 import json

@@ -1,9 +1,9 @@
 """One run of a case, resumed from its file: ``python kill_runner.py CASE FILE [AIM]``. It is there to be killed.
 
-It prints "saving i" and "saved i" around every save, "writing" and "written" around the creation of a whole file. At the
-moment aimed at it prints "aim", and from there on everything the library writes goes slowly and in halves, so that a kill
-finds it in the middle. AIM: ``save:i`` (save i or the first after it), ``open`` (the file is created, or taken over),
-``finish`` (the rewrite at the end), ``anywhere:i`` (as ``save:i``, but nothing is slow).
+It prints "saving i" and "saved i" around every save, "writing" and "written" around the creation of a whole file. At
+the moment aimed at it prints "aim", and from there on everything the library writes goes slowly and in halves, so that
+a kill finds it in the middle. AIM: ``save:i`` (save i or the first after it), ``open`` (the file is created, or taken
+over), ``finish`` (the rewrite at the end), ``anywhere:i`` (as ``save:i``, but nothing is slow).
 """
 
 import sys

@@ -5,22 +5,17 @@ import numpy as np
 import pytest
 
 
-@pytest.mark.parametrize(
-    ("name", "aims"),
-    [
-        ("ETDRK4 adaptive, in a well, d = 1", ["save", "finish"]),
-        ("FiniteVolume order 2, in a well, d = 2", ["open", "anywhere"]),
-    ],
-)
-def test_a_killed_run_ends_in_the_same_bits(name, aims, tmp_path):
+def test_a_killed_run_ends_in_the_same_bits(tmp_path):
+    name, aims = "FiniteVolume order 2, in a well, d = 2", ["save"]
     tally = kill_harness.kill_case(name, aims, np.random.default_rng(7), tmp_path)
-    assert tally.kills == 2, tally
+    assert tally.kills == 1, tally
     assert tally.clean, tally
 
 
 def test_a_reader_every_50_ms_disturbs_nothing_and_sees_no_torn_save(tmp_path):
+    name = "ETDRK4 adaptive, in a well, d = 1"
     with kill_harness.a_reader() as reader:
-        tally = kill_harness.kill_case("RKC2, free, d = 2", ["save"], np.random.default_rng(8), tmp_path, reader)
+        tally = kill_harness.kill_case(name, ["anywhere"], np.random.default_rng(8), tmp_path, reader)
     assert tally.kills == 1, tally
     assert tally.reads >= 6, tally
     assert tally.clean, tally

@@ -1,0 +1,166 @@
+"""Every solver script through ``main([...])`` at its smallest rung, checked against numbers with a reason."""
+
+import json
+import math
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.theory import barenblatt_time, relaxation_rate, self_similar_exponents, two_point_eigenvalue
+
+SOLVERS = sorted((Path(__file__).parents[1] / "solvers").glob("*.py"))
+CHECKED = {"porous_medium", "porous_medium_rates", "porous_medium_regimes"}
+
+
+def main(name, *argv):
+    """The Dataset a script returns for a command line."""
+    path = next(path for path in SOLVERS if path.stem == name)
+    return runpy.run_path(str(path))["main"]([*argv, "--no-progress"])
+
+
+def rows(printed):
+    """The verdict table: quantity to its line."""
+    lines = printed.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("quantity")) + 1
+    stop = next(i for i in range(start, len(lines)) if ": " in lines[i] and lines[i].split(":")[0] in VERDICTS)
+    return {line.split("  ")[0]: line for line in lines[start:stop]}
+
+
+VERDICTS = {"confirmed", "consistent", "violated", "hypotheses not met"}
+
+
+def decay_rate(ds, below=0.01):
+    """Slope of log ½‖ρ − ρ̄‖² once the contrast is small."""
+    tail = ds.half_square.where(ds.contrast < below, drop=True)
+    return -float(np.polyfit(tail.time.values, np.log(tail.values), 1)[0])
+
+
+def implicit(rate, ds, below=0.01):
+    """What implicit Euler makes of a decay rate at the steps it took: modes are divided by ``1 + λ dt``."""
+    dt = float(ds.step_size.where(ds.contrast < below, drop=True).median())
+    return 2 * math.log1p(0.5 * rate * dt) / dt
+
+
+def test_every_script_has_a_test_and_is_short():
+    assert {path.stem for path in SOLVERS} == CHECKED
+    for path in SOLVERS:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert len(lines) <= 130, path.name
+        assert "import numpy" not in "\n".join(lines), f"{path.name}: numerics belong to the library"
+
+
+@pytest.mark.parametrize("scheme", ["fourier", "stabilised", "finite-volume", "upwind"])
+def test_one_run_from_positive_data(scheme, capsys):
+    """The rate is 2 λ₁ c m ρ̄^{m−1} = 8π² by default; on cells λ₁ is the grid's, and the implicit step has its share."""
+    ds = main("porous_medium", "--quick", "--scheme", scheme)
+    assert (ds.verdict, ds.status, ds.sizes["x"]) == ("confirmed", "finished", 64)
+    assert all("confirmed" in line for line in rows(capsys.readouterr().out).values())
+    expected = 8 * math.pi**2
+    if scheme in ("finite-volume", "upwind"):
+        rate = relaxation_rate(1.0, exponent=3, coefficient=1 / 3, eigenvalue=two_point_eigenvalue(64))
+        expected = implicit(rate, ds)
+        assert 0.98 * 8 * math.pi**2 < expected < 8 * math.pi**2
+    assert decay_rate(ds) == pytest.approx(expected, rel=3e-3)
+    assert float(abs(ds.mass / ds.mass[0] - 1).max()) <= 1e-13
+    assert json.loads(ds.parameters)["stepper"].startswith(
+        {"fourier": "ETDRK4", "stabilised": "RKC2"}.get(scheme, f"FiniteVolume(order={1 + (scheme[0] == 'f')}")
+    )
+
+
+def test_schemes_agree_on_one_positive_problem():
+    """Final states: the stabilised run to its tolerance, cells to h² (two-point) and h (upwind)."""
+    argv = ("--quick", "--t-end", "0.01", "--saves", "3")
+    runs = {
+        s: main("porous_medium", *argv, "--scheme", s) for s in ("fourier", "stabilised", "finite-volume", "upwind")
+    }
+    gap = {s: float(np.abs(ds.density[-1] - runs["fourier"].density[-1]).max()) for s, ds in runs.items()}
+    assert gap["stabilised"] <= 1e-5
+    assert 1e-5 < gap["finite-volume"] <= 0.5 * (2 * math.pi / 64) ** 2
+    assert gap["finite-volume"] < gap["upwind"] <= 0.5 * 2 * math.pi / 64
+
+
+@pytest.mark.parametrize("scheme", ["finite-volume", "upwind"])
+def test_one_run_from_barenblatt_data(scheme, capsys):
+    ds = main("porous_medium", "--quick", "--data", "barenblatt", "--scheme", scheme)
+    assert (ds.verdict, ds.status) == ("confirmed", "finished")
+    assert "decay rate" in "".join(rows(capsys.readouterr().out))
+    assert float(ds.density[0].min()) == 0
+    assert float(ds.density.min()) >= 0
+    assert np.all(np.diff(ds.energy) < 0)
+    assert float(abs(ds.mass - 1).max()) <= 1e-12  # the mean is 1 whatever the datum
+    rate = relaxation_rate(1.0, exponent=3, coefficient=1 / 3, eigenvalue=two_point_eigenvalue(64))
+    assert decay_rate(ds) == pytest.approx(implicit(rate, ds), rel=5e-3)
+    start = barenblatt_time(0.15, dim=1, exponent=3, coefficient=1 / 3)
+    alpha, _ = self_similar_exponents(1, 3)
+    early = ds.time.values + start < barenblatt_time(0.4, dim=1, exponent=3, coefficient=1 / 3)
+    heights = ds.density.max("x").values[early]
+    theory = heights[0] * ((ds.time.values[early] + start) / start) ** -alpha
+    assert np.abs(heights / theory - 1).max() <= (0.02 if scheme == "finite-volume" else 0.15)
+
+
+@pytest.mark.parametrize("argv", [("--scheme", "fourier"), ("--scheme", "stabilised"), ("--scheme", "finite-volume")])
+def test_one_run_in_two_dimensions(argv):
+    ds = main("porous_medium", "--dim", "2", "--n", "32", *argv)
+    assert (ds.verdict, dict(ds.sizes)) == ("confirmed", {"time": 201, "x": 32, "y": 32})
+
+
+def test_one_run_from_barenblatt_data_in_two_dimensions(tmp_path):
+    out = tmp_path / "run.h5"
+    ds = main(
+        "porous_medium", "--data", "barenblatt", "--scheme", "finite-volume", "--dim", "2", "--n", "24",
+        "--out", str(out),
+    )  # fmt: skip
+    assert (ds.verdict, ds.status) == ("confirmed", "finished")
+    assert float(ds.density.min()) == 0
+    read = mf.output.read(out)
+    np.testing.assert_array_equal(read.density.values, ds.density.values)
+    assert read.title == ds.title
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--data", "barenblatt"], "use steppers.FiniteVolume()"),
+        (["--data", "barenblatt", "--scheme", "stabilised"], "use steppers.FiniteVolume()"),
+        (["--data", "sine"], "data must be one of cosine, barenblatt (got 'sine')"),
+        (["--scheme", "implicit"], "scheme must be one of fourier, stabilised, finite-volume, upwind (got 'implicit')"),
+        (["--data", "barenblatt", "--scheme", "upwind", "--radius-start", "0.6"], "support must stay inside the unit"),
+        (["--data", "barenblatt", "--scheme", "upwind", "--exponent", "0.5"], "exponent must be above 1"),
+        (["--amplitude", "1"], "use steppers.FiniteVolume()"),
+    ],
+)  # fmt: skip
+def test_bad_input_of_one_run(argv, message):
+    with pytest.raises(ValueError) as info:
+        main("porous_medium", "--quick", *argv)
+    assert message in str(info.value)
+    assert "\n" not in str(info.value)
+
+
+def test_rates(capsys):
+    """PME-1 by script: the orders of all steppers, and the errors behind them."""
+    ds = main("porous_medium_rates", "--quick")
+    assert ds.verdict == "confirmed"
+    assert {"ETDRK4", "RK4", "SSPRK3", "RKC2, 8 stages"} <= set(ds.data_vars)
+    for name, order in {"ETDRK4": 4, "RK4": 4, "SSPRK3": 3, "RKC2, 8 stages": 2}.items():
+        slope = np.polyfit(np.log(ds.steps.values), np.log(ds[name].values), 1)[0]
+        assert slope == pytest.approx(-order, abs=0.1), name
+    assert "PME-1: order in n of two-point finite volumes against Fourier" in rows(capsys.readouterr().out)
+
+
+def test_three_regimes(tmp_path, capsys):
+    """PME-6 by script: the front is Barenblatt's, then the circle fills, then the gap decays at 2λ₁ c m = 4λ₁."""
+    ds = main("porous_medium_regimes", "--quick", "--figure", str(tmp_path / "regimes.png"))
+    assert (ds.verdict, ds.status, ds.sizes["x"]) == ("confirmed", "finished", 128)
+    assert len(rows(capsys.readouterr().out)) == 4
+    assert (tmp_path / "regimes.png").read_bytes().startswith(b"\x89PNG")
+    assert float(ds.density.min()) == 0
+    meeting = barenblatt_time(0.5, dim=1, exponent=2) - barenblatt_time(0.1, dim=1, exponent=2)
+    assert np.all(ds.least.values[ds.time.values < 0.8 * meeting] <= 1e-3)
+    assert np.all(ds.least.values[ds.time.values > 2 * meeting] > 0.1)
+    front = ds.front.values[ds.time.values < 0.8 * meeting]
+    assert np.all(np.diff(front) > -1e-12)
+    assert decay_rate(ds) == pytest.approx(4 * two_point_eigenvalue(128), rel=5e-3)
+    assert 4 * two_point_eigenvalue(128) == pytest.approx(16 * math.pi**2, rel=1e-3)
