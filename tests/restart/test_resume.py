@@ -38,16 +38,20 @@ def solve(state=None, **options):
 
 def killed(monkeypatch, out, *, at, before="save", **options):
     """Run into a file and be killed before call number `at` of the recorder's method; its other calls are done."""
-    calls, method = [], getattr(FileRecorder, before)
+    calls, methods = [], {name: getattr(FileRecorder, name) for name in ("save", "finish")}
 
-    def counted(self, *arguments, **named):
-        calls.append(1)
-        if len(calls) == at:
-            raise Killed
-        return method(self, *arguments, **named)
+    def mortal(name):
+        def method(self, *arguments, **named):
+            calls.append(name)
+            if calls.count(before) >= at:  # the dead do nothing more, not even the end of a run that failed
+                raise Killed
+            return methods[name](self, *arguments, **named)
+
+        return method
 
     with monkeypatch.context() as patch:
-        patch.setattr(FileRecorder, before, counted)
+        for name in methods:
+            patch.setattr(FileRecorder, name, mortal(name))
         with pytest.raises(Killed):
             solve(out=out, **options)
     assert read(out).status == "running"
