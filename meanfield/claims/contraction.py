@@ -9,10 +9,10 @@ import numpy as np
 
 from meanfield.claims.claim import Claim, Hypothesis
 from meanfield.claims.ladder import Ladder
-from meanfield.claims.runs import porous_medium
+from meanfield.claims.runs import accepted, porous_medium
 from meanfield.claims.verdict import Measurement
 from meanfield.distances import wasserstein
-from meanfield.flow import GradientFlow, iterate
+from meanfield.flow import GradientFlow
 from meanfield.measures import TorusDensity
 from meanfield.steppers import ETDRK4, FiniteVolume, Stepper
 from meanfield.theory import barenblatt_cell_means, barenblatt_time
@@ -49,7 +49,7 @@ def distances(
     flow: GradientFlow, pair: tuple[TorusDensity, TorusDensity], stepper: Stepper, t_end: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """L¹ and W₂ distances of two solutions at every common step, the first included."""
-    runs = [iterate(flow, datum, stepper, until=t_end) for datum in pair]
+    runs = [accepted(flow, datum, stepper, t_end) for datum in pair]
     pairs = [pair, *((a, b) for (_, a, _), (_, b, _) in zip(*runs, strict=True))]
     l1 = np.array([np.abs(a.values - b.values).mean() for a, b in pairs])
     return l1, np.array([wasserstein(a, b) for a, b in pairs])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from meanfield.energies import InternalEnergy
 from meanfield.flow import GradientFlow, iterate
 from meanfield.geometries import Wasserstein
 from meanfield.measures import TorusDensity
-from meanfield.steppers import Stepper
+from meanfield.steppers import StepInfo, Stepper
 from meanfield.theory import barenblatt_cell_means, barenblatt_time
 from meanfield.torus import Torus
 
@@ -58,14 +58,15 @@ def half_square(state: TorusDensity) -> float:
 def barenblatt_datum(
     parameters: Mapping[str, Any], n: float, *, m: float, dim: int = 1
 ) -> tuple[GradientFlow, TorusDensity, float]:
-    """Flow, cell means of the Barenblatt profile of radius ``radius_start`` and mass 1, and its age.
+    """Flow, cell means of the Barenblatt profile of radius ``radius_start`` and mass ``mean`` (or 1), and its age.
 
     The centre lies ``centre_in_cells`` off a grid point on every axis: on a point the errors of single grids scatter.
     """
-    c = parameters["coefficient"]
-    age = barenblatt_time(parameters["radius_start"], dim=dim, exponent=m, coefficient=c)
+    profile: dict[str, Any] = {"dim": dim, "exponent": m, "coefficient": parameters["coefficient"]}
+    profile["mass"] = parameters.get("mean", 1.0)
+    age = barenblatt_time(parameters["radius_start"], **profile)
     centre = 0.5 + parameters.get("centre_in_cells", 0.25) / n
-    means = barenblatt_cell_means(int(n), age, dim=dim, exponent=m, coefficient=c, center=centre)
+    means = barenblatt_cell_means(int(n), age, center=centre, **profile)
     return porous_medium(parameters, exponent=m), Torus(int(n), dim=dim).density(means), age
 
 
@@ -77,11 +78,20 @@ def late(ds: xr.Dataset, below: float) -> xr.DataArray:
     return ds.half_square.where(ds.contrast < below, drop=True)
 
 
-def final(flow: GradientFlow, state: TorusDensity, stepper: Stepper, t_end: float) -> TorusDensity:
-    """The state at ``t_end``."""
-    for _, state, info in iterate(flow, state, stepper, until=t_end):
+def accepted(
+    flow: GradientFlow, state: TorusDensity, stepper: Stepper, t_end: float
+) -> Iterator[tuple[float, TorusDensity, StepInfo]]:
+    """The steps to ``t_end``: a run that stops short of it shows nothing, so a refused step is an error."""
+    for t, after, info in iterate(flow, state, stepper, until=t_end):
         if info.detail:
             raise RuntimeError(f"a step was refused: {info.detail}")
+        yield t, after, info
+
+
+def final(flow: GradientFlow, state: TorusDensity, stepper: Stepper, t_end: float) -> TorusDensity:
+    """The state at ``t_end``."""
+    for _, state, _ in accepted(flow, state, stepper, t_end):
+        pass
     return state
 
 
