@@ -202,6 +202,7 @@ def test_the_estimate_in_closed_form(stages):
     assert info.error == pytest.approx(abs(0.8 * (1 - r) + 0.4 * z * (1 + r)) * share, rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:the density should be resolved")  # all modes at once
 @pytest.mark.parametrize("stages", [2, 3, 7, 40])
 def test_one_step_is_the_stability_polynomial(stages):
     """The heat flow is diagonal: every kept mode is multiplied by R(−(2πk)²h)."""
@@ -257,6 +258,7 @@ def test_fixed_steps_far_beyond_the_explicit_bound_are_stable(amplitude):
     assert np.ptp(state.values) < 0.5 * np.ptp(rho.values)
 
 
+@pytest.mark.filterwarnings("ignore:the density should be resolved")  # all modes at once
 @pytest.mark.parametrize("coefficient", [1e-6, 2e-3, 0.1, 0.2, 0.26, 1.0])
 def test_the_longest_step_in_a_drift_is_stable(coefficient):
     """Weak to moderate diffusion, where the bound is that of the drift: rough data do not blow up."""
