@@ -58,7 +58,7 @@ def assert_rows_are_whole(dataset):
 
 
 def test_readers_neither_disturb_the_run_nor_see_half_a_save(tmp_path):
-    path, count = tmp_path / "run.h5", 2000
+    path, count = tmp_path / "run.h5", 800
     with start_writer(path, count) as writer:
         seen = set()
         while writer.poll() is None:
