@@ -12,6 +12,7 @@ from ._compile import compiled
 
 CONVERGED, STALLED = 0, 1
 MOST_ITERATIONS = 60
+MOST_FAILURES = 12  # of a continuation, before a line is given up
 VACUUM = 1e-13  # share of the maximum below which ξ is continued linearly, where its slope is infinite at zero
 TINY = 1e-300  # the least such level, so that its reciprocal is finite in lines that are (almost) empty
 
@@ -271,62 +272,102 @@ def reconstruct_lines_numpy(density, east, west):
 
 
 @compiled
+def upwind_newton(old, fixed, east, west, k, coefficients, exponents, vacuum, tolerance, density, xi, flux, scratch):
+    """Solve one upwind line by damped Newton from ``density``, which becomes the solution, with its ξ and fluxes.
+
+    Until the ℓ¹ residual is below ``tolerance`` times the mass, or at rounding. The residual's ℓ¹ norm is the merit
+    function: the scheme is accretive in ℓ¹ and the Newton step, by an M-matrix of unit column sums, is a descent
+    direction for it, also where the upwind side switches. Returns iterations and ``CONVERGED`` or ``STALLED``.
+    """
+    n, mass, iterations = old.size, old.sum(), 0
+    trial, slope, by_left, by_right, residual, correction = (
+        scratch[0], scratch[1], scratch[2], scratch[3], scratch[4], scratch[5],
+    )  # fmt: skip
+    lower, diagonal, upper, pivots, column = scratch[6], scratch[7], scratch[8], scratch[9], scratch[10]
+    chemical_potential(density, coefficients, exponents, vacuum, xi, slope)
+    xi += fixed
+    upwind_flux(xi, slope, density, east, west, k, flux, by_left, by_right)
+    size, before = residual_norm(old, density, flux, residual), np.inf
+    if mass <= TINY:  # nothing that a float can move
+        flux[:] = 0.0
+        return 0, CONVERGED
+    while not size <= max(4e-16, tolerance) * mass:  # true for NaN as well
+        rounding = mass
+        for i in range(n):
+            left, right = (i - 1 if i > 0 else n - 1), (i + 1 if i < n - 1 else 0)
+            lower[i], diagonal[i], upper[i] = -by_left[left], 1.0 + by_left[i] - by_right[left], by_right[i]
+            terms = abs(xi[i] - fixed[i]) + abs(fixed[i]) + slope[i] * density[i]  # ξ is known to eps times this
+            rounding += k * terms * (density[left] + 2.0 * density[i] + density[right])
+        if size >= 0.5 * before and size <= 4e-15 * rounding:
+            return iterations, CONVERGED  # at the floor of rounding
+        if iterations == MOST_ITERATIONS or not size < np.inf:
+            return iterations, STALLED
+        solve_cyclic(lower, diagonal, upper, residual, correction, pivots, column)
+        damping, before = 1.0, size
+        for _ in range(30):
+            for i in range(n):
+                trial[i] = max(density[i] + damping * correction[i], 0.0)  # mobilities keep their sign
+            chemical_potential(trial, coefficients, exponents, vacuum, xi, slope)
+            xi += fixed
+            upwind_flux(xi, slope, trial, east, west, k, flux, by_left, by_right)
+            size = residual_norm(old, trial, flux, residual)
+            if size < before * (1.0 - 1e-4 * damping):
+                break
+            damping *= 0.5
+        density[:] = trial
+        iterations += 1
+        if not size < before and before > 4e-15 * rounding:
+            return iterations, STALLED  # no descent is left
+    return iterations, CONVERGED
+
+
+@compiled
+def upwind_continuation(old, fixed, east, west, k, coefficients, exponents, vacuum, density, xi, flux, scratch):
+    """A line on which Newton stalls, by continuation: solutions for growing k, each the start of the next."""
+    reached, now, ratio, failures, total = 0.0, min(k, 1.0), 8.0, 0, 0
+    good = old.copy()
+    while failures <= MOST_FAILURES:
+        density[:] = good
+        tolerance = 0.0 if now == k else 1e-3
+        iterations, status = upwind_newton(
+            old, fixed, east, west, now, coefficients, exponents, vacuum, tolerance, density, xi, flux, scratch
+        )
+        total += iterations
+        if status == CONVERGED:
+            if now == k:
+                return total, CONVERGED
+            good[:] = density
+            reached, now = now, min(k, now * ratio)
+        else:
+            failures += 1
+            ratio = max(1.3, np.sqrt(ratio))
+            now = min(k, reached * ratio) if reached > 0.0 else now / 8.0
+    return total, STALLED
+
+
+@compiled
 def upwind_lines(before, k, coefficients, exponents, potential, east, west, singular, after):
-    """One implicit Euler step of the upwind scheme on every row: damped Newton, then a conservative update.
+    """One implicit Euler step of the upwind scheme on every row: Newton, then a conservative update.
 
     ``east``, ``west`` (rows, n) are what a reconstruction puts at a cell's ends, as multiples of its mean (1: first
-    order). The residual's ℓ¹ norm is the merit function: the scheme is accretive in ℓ¹ and the Newton step, by an
-    M-matrix of unit column sums, is a descent direction for it, also where the upwind side switches.
+    order). Returns the iterations of the slowest row and ``CONVERGED`` or ``STALLED``.
     """
     rows, n = before.shape
-    density, trial, xi, slope, flux = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    by_left, by_right, residual, correction = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    lower, diagonal, upper, pivots, column = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    density, xi, flux, scratch = np.empty(n), np.empty(n), np.empty(n), np.empty((11, n))
     worst, status = 0, CONVERGED
     for row in range(rows):
         old, fixed = before[row], potential[row]
         density[:] = old
-        mass = old.sum()
         vacuum = max(VACUUM * old.max(), TINY) if singular else 0.0
-        chemical_potential(density, coefficients, exponents, vacuum, xi, slope)
-        xi += fixed
-        upwind_flux(xi, slope, density, east[row], west[row], k, flux, by_left, by_right)
-        size = residual_norm(old, density, flux, residual)
-        iterations = 0
-        while not size <= 4e-16 * mass:  # true for NaN as well
-            rounding = mass
-            for i in range(n):
-                left = i - 1 if i > 0 else n - 1
-                lower[i] = -by_left[left]
-                diagonal[i] = 1.0 + by_left[i] - by_right[left]
-                upper[i] = by_right[i]
-                j = i + 1 if i < n - 1 else 0
-                terms = abs(xi[i] - fixed[i]) + abs(fixed[i]) + slope[i] * density[i]  # ξ is known to eps times this
-                rounding += k * terms * (density[left] + 2.0 * density[i] + density[j])
-            if iterations == MOST_ITERATIONS or not size < np.inf:
-                status = STALLED
-                break
-            solve_cyclic(lower, diagonal, upper, residual, correction, pivots, column)
-            damping, smaller = 1.0, False
-            for _ in range(30):
-                for i in range(n):
-                    trial[i] = max(density[i] + damping * correction[i], 0.0)  # mobilities keep their sign
-                chemical_potential(trial, coefficients, exponents, vacuum, xi, slope)
-                xi += fixed
-                upwind_flux(xi, slope, trial, east[row], west[row], k, flux, by_left, by_right)
-                found = residual_norm(old, trial, flux, residual)
-                if found < size * (1.0 - 1e-4 * damping):
-                    smaller = True
-                    break
-                damping *= 0.5
-            density[:] = trial
-            iterations += 1
-            if not smaller:
-                if size > 4e-15 * rounding:
-                    status = STALLED
-                size = found
-                break
-            size = found
+        iterations, outcome = upwind_newton(
+            old, fixed, east[row], west[row], k, coefficients, exponents, vacuum, 0.0, density, xi, flux, scratch
+        )
+        if outcome == STALLED:
+            more, outcome = upwind_continuation(
+                old, fixed, east[row], west[row], k, coefficients, exponents, vacuum, density, xi, flux, scratch
+            )
+            iterations += more
+        status = max(status, outcome)
         conservative_update(old, flux, xi, after[row])
         worst = max(worst, iterations)
     return worst, status

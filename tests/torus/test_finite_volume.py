@@ -70,7 +70,7 @@ def check_step(fv, values, k, m, potential, label):
         assert abs(after.sum() / values.sum() - 1) <= 1e-13, label
         (e0, size0), (e1, size1) = energy(values, m, potential), energy(after, m, potential)
         assert e1 - e0 <= 64 * EPS * (size0 + size1), label
-        assert iterations <= 60 * fv.torus.dim
+        assert iterations <= 60 * 30  # a continuation adds up to some thirty solves
     return converged
 
 
@@ -98,9 +98,9 @@ def test_sign_mass_and_energy_with_a_potential(dim, m, order):
         potential = rng.standard_normal(torus.shape) if rough else smooth
         fv = scheme(dim, m, order, potential)
         converged = check_step(fv, datum(kind, torus.shape, rng), k, m, potential, (kind, k, rough))
-        assert converged or k > 1, (kind, k, rough)
+        assert converged or (k > 1 and rough), (kind, k, rough)
         tried, stalled = tried + 1, stalled + (not converged)
-    assert stalled <= 0.25 * tried
+    assert stalled <= 0.06 * tried
 
 
 @pytest.mark.parametrize("m", [0.5, 0.8])
