@@ -160,6 +160,15 @@ def _recorder(layout, times, out, overwrite, resume) -> tuple[Any, output.Resume
     with output.read(out) as before:
         between = np.setdiff1d(before.time, times)  # where runs ended early, off the planned times
     resumed = output.FileRecorder.reopen(out, replace(layout, n_times=len(times) + len(between)))
+    theirs, ours = resumed.recorder.layout.attributes, layout.attributes
+    changed = [name for name in ("transforms", "versions") if theirs[name] != ours[name]]
+    if changed and not resumed.finished:
+        warnings.warn(
+            f"a resumed run keeps its bits with the same {' and '.join(changed)} only "
+            f"(got {theirs[changed[0]]!r} in the file); use those, or accept rounding differences",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     return resumed.recorder, resumed
 
 

@@ -79,3 +79,14 @@ def test_a_resumed_run_keeps_its_error_budget(tmp_path):
     with pytest.warns(RuntimeWarning, match="inaccurate"):
         again = mf.solve(FLOW, rho, resume=True, **options)
     assert first.status_message == again.status_message
+
+
+def test_resuming_under_other_versions_warns(tmp_path, monkeypatch):
+    options = {"t_end": 0.01, "save_at": 5, "stepper": ETDRK4(dt=1e-3), "out": tmp_path / "a.h5"}
+    with pytest.warns(RuntimeWarning, match="step limit"):
+        mf.solve(FLOW, RHO, max_steps=5, **options)
+    elsewhere = mf.output.collect() | {"versions": "python 4.0, numpy 9.0"}
+    monkeypatch.setattr("meanfield.output.collect", lambda: elsewhere)
+    with pytest.warns(RuntimeWarning, match="keeps its bits with the same versions only"):
+        assert mf.solve(FLOW, RHO, resume=True, **options).status == "finished"
+    mf.solve(FLOW, RHO, resume=True, **options)  # finished: nothing is computed, nothing to warn of
