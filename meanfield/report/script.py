@@ -5,6 +5,7 @@ A script is a docstring, a function ``run(script) -> Dataset``, and ``main(argv=
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -174,6 +175,9 @@ def _as_script(work: Callable[[], xr.Dataset]) -> NoReturn:
     except KeyboardInterrupt:
         click.echo("Aborted: interrupted from the keyboard; what was saved is in the file, if there is one", err=True)
         code = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as with "| head": not our error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except EXPECTED_ERRORS as error:
         click.echo(f"Error: {one_line(error)}", err=True)
         code = FAILED
