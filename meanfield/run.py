@@ -58,7 +58,8 @@ def solve(
     out : path — HDF5 file, appended at every save and readable meanwhile; None keeps the run in memory
     overwrite : bool — replace an existing file
     resume : bool — continue the run in the file ``out`` from its last save, to the same bits; without a file, start;
-        a run that has ended by itself ends there again, unless ``stop`` or ``max_steps`` now let it go on
+        a run that has ended by itself ends there again, unless ``stop`` or ``max_steps`` now let it go on. ``rng`` and
+        ``attributes`` stay the file's
     progress : bool — a progress bar; None shows one on a terminal only
     max_steps : int — give up (status ``step limit``) after so many steps in all, those before a resume included
     attributes : dict — further attributes of the output: title, ladder, references, seed …

@@ -17,7 +17,7 @@ class Status(Enum):
     NOT_FINITE = "not finite", "the state stopped being finite; the last good state is saved"
     NOT_POSITIVE = (
         "not positive",
-        "the density touched zero, where Fourier steppers end; the last good state is saved",
+        "the density touched zero, where this flow or stepper ends; the last good state is saved",
     )
     INACCURATE = "inaccurate", "the error estimate refused the step; the last good state is saved"
     NOT_CONVERGED = "not converged", "the implicit solve of a step failed; the last good state is saved"

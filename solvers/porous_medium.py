@@ -35,13 +35,13 @@ def run(script: Script):
     """One run on the ladder's finest rung (the coarsest with --quick)."""
     p = script.parameters
     flow = GradientFlow(InternalEnergy(p["exponent"], p["coefficient"]), Wasserstein())
-    datum, stepper = one_run(p, script.rung["n"])
+    datum, stepper, save_at = one_run(p, script.rung["n"])
     ds = solve(
         flow,
         datum,
         t_end=p["t_end"],
         stepper=stepper,
-        save_at=p["saves"],
+        save_at=save_at,
         observe=OBSERVERS,
         out=script.out,
         overwrite=script.overwrite,

@@ -604,3 +604,14 @@ def test_warnings_are_not_hidden():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(POROUS, bump(), FiniteVolume(), 1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:the run ended early")
+@pytest.mark.parametrize("stepper", [FiniteVolume(), FiniteVolume(dt=1e-4), FiniteVolume(order=1, dt=1e-4)])
+def test_fast_diffusion_never_leaves_its_domain_by_an_exception(stepper, tmp_path):
+    torus = mf.Torus(32)
+    rho = torus.density(1e-300 + np.maximum(0, np.cos(2 * np.pi * torus.points[0])))
+    flow = gradient_flow(mf.InternalEnergy(0.5))
+    ds = mf.solve(flow, rho, t_end=1e-3, stepper=stepper, out=tmp_path / "a.h5", progress=False)
+    assert ds.status in ("finished", "not positive")
+    assert ds.density.values.min() > 0

@@ -181,6 +181,9 @@ def two_point_lines(before, k, coefficients, exponents, after):
         old = before[row]
         density[:] = old
         top = old.max()
+        if top <= TINY:  # nothing that a float can move
+            after[row] = old
+            continue
         previous, iterations = np.inf, 0
         while True:
             stiffest = 0.0

@@ -13,11 +13,13 @@ from meanfield.claims.claim import Claim, Hypothesis
 from meanfield.claims.ladder import Ladder
 from meanfield.claims.rates import fit_decay, fit_rate
 from meanfield.claims.runs import (
+    FEWEST_SAVES,
     OBSERVERS,
     barenblatt_datum,
     cell_means,
     cosine,
     final,
+    fine_at_first,
     half_square,
     late,
     porous_medium,
@@ -41,7 +43,6 @@ STEPPERS: dict[str, Callable[..., Stepper]] = {
     "SSPRK3": SSPRK3,
     "RKC2, 8 stages": lambda dt: RKC2(dt=dt, stages=8),  # with the stages that dt needs, the constant would jump
 }
-FEWEST_SAVES = 10  # of the linear range, before a decay rate is fitted
 
 
 def fourier_accuracy(ladder: Ladder, levels: Levels, progress: bool | None = None) -> Iterator[Measurement]:
@@ -132,8 +133,8 @@ def return_to_the_mean(ladder: Ladder, levels: Levels) -> Iterator[Measurement]:
         yield expected["least margin of the dissipation inequality"].measured(min(margins), case=case)
 
 
-def one_run(p: Mapping[str, Any], n: float) -> tuple[TorusDensity, Stepper]:
-    """Datum and stepper of a single run, by the names a command line gives them."""
+def one_run(p: Mapping[str, Any], n: float) -> tuple[TorusDensity, Stepper, int | np.ndarray]:
+    """Datum, stepper and saves of a single run, by the names a command line gives them."""
     tolerance = p["tolerance"]
     data = {
         "cosine": lambda: cosine(n, p["amplitude"], p["mean"], p["dim"]),
@@ -145,7 +146,8 @@ def one_run(p: Mapping[str, Any], n: float) -> tuple[TorusDensity, Stepper]:
         "finite-volume": lambda: FiniteVolume(order=2),
         "upwind": lambda: FiniteVolume(order=1),
     }
-    return chosen("data", p["data"], data), chosen("scheme", p["scheme"], steppers)
+    datum, stepper = chosen("data", p["data"], data), chosen("scheme", p["scheme"], steppers)
+    return datum, stepper, fine_at_first(p["t_end"], p["saves"]) if p["data"] == "barenblatt" else p["saves"]
 
 
 def chosen(name: str, value: str, makers: Mapping[str, Callable[[], Any]]) -> Any:

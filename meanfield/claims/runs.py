@@ -73,6 +73,9 @@ def barenblatt_datum(
 OBSERVERS = {"half_square": half_square, "contrast": contrast, "least": lambda state: state.values.min()}
 
 
+FEWEST_SAVES = 10  # of the linear range, before a decay rate is fitted
+
+
 def late(ds: xr.Dataset, below: float) -> xr.DataArray:
     """½‖ρ−ρ̄‖² of a run recorded with `OBSERVERS`, from where the contrast stays below a bound."""
     return ds.half_square.where(ds.contrast < below, drop=True)
@@ -86,6 +89,12 @@ def accepted(
         if info.detail:
             raise RuntimeError(f"a step was refused: {info.detail}")
         yield t, after, info
+
+
+def fine_at_first(t_end: float, saves: float) -> np.ndarray:
+    """Saved times half of which are spaced geometrically from ``t_end/1000``: compact data move fast at first."""
+    half = _check.whole("saves", saves, "pass a number of saves", at_least=8) // 2
+    return np.union1d(np.geomspace(1e-3 * t_end, t_end, half), np.linspace(0, t_end, half))
 
 
 def final(flow: GradientFlow, state: TorusDensity, stepper: Stepper, t_end: float) -> TorusDensity:

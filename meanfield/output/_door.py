@@ -87,19 +87,23 @@ def require_same_run(file: h5py.File, layout: schema.Layout, name: str) -> None:
 
 
 def restart_record(file: h5py.File, saved: int, name: str) -> _restart.Record | None:
-    """The newest whole restart record of an open file, None without one.
+    """The newest whole restart record of an open file, None without saves or at the end of a run.
 
     Raises
     ------
-    ValueError — both records are damaged.
+    ValueError — both records are damaged, or missing.
     """
     try:
-        return _restart.newest([file[slot] for slot in _file.SLOTS if slot in file], saved)
+        record = _restart.newest([file[slot] for slot in _file.SLOTS if slot in file], saved)
     except ValueError as error:
-        got = f"{name}, both damaged"
-        raise _check.fail(
-            "restart record must be whole", got, "run again with overwrite=True or to another path"
-        ) from error
+        raise _damaged(f"{name}, both damaged") from error
+    if saved and record is None and file.attrs["status"] != schema.FINISHED:
+        raise _damaged(f"{name}, none for its {saved} saves")  # a save's record is written before the save counts
+    return record
+
+
+def _damaged(got: str) -> ValueError:
+    return _check.fail("restart record must be whole", got, "run again with overwrite=True or to another path")
 
 
 def _parameter_differences(there: str, here: str) -> list[str]:

@@ -155,7 +155,10 @@ def _open(path: Path) -> xr.Dataset:
         except OSError as error:
             text = " ".join(str(error).split())
             if time.monotonic() > deadline or not _file.busy(text):
-                raise _check.fail("output file must open", f"{path.name}: {text}", "close it elsewhere") from error
+                remedy = (
+                    "close it elsewhere" if _file.busy(text) else "check the disk, or run again with overwrite=True"
+                )
+                raise _check.fail("output file must open", f"{path.name}: {text}", remedy) from error
         unlocked = not unlocked
         time.sleep(0.002)
     try:

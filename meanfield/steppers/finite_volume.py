@@ -84,7 +84,7 @@ class FiniteVolume:
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
-        if self.order not in (1, 2):
+        if _check.integer("order", self.order, "pass order=2, or 1 for plain upwind", at_least=0) not in (1, 2):
             raise _check.fail("order must be 1 or 2", repr(self.order), "pass order=2, or 1 for plain upwind")
         for name, value in (("dt", self.dt), ("tolerance", self.tolerance)):
             if value is not None:
@@ -96,6 +96,7 @@ class FiniteVolume:
         """Memory at a fresh state."""
         if not isinstance(state, TorusDensity):
             raise TypeError(f"FiniteVolume moves a TorusDensity (got {type(state).__name__}); use torus.density(...)")
+        flow.check(state)
         scheme = self.scheme(flow, state)
         dt = self.dt
         if dt is None:
@@ -105,7 +106,6 @@ class FiniteVolume:
 
     def scheme(self, flow: Any, state: TorusDensity) -> FiniteVolumes:
         """The discretisation of a flow on a state's grid."""
-        flow.check(state)
         terms = flow.energy.pressure()
         potential = flow.energy.potential(state.torus)
         c, m = (np.array([term[i] for term in terms], dtype=float) for i in (0, 1))
@@ -139,6 +139,10 @@ class FiniteVolume:
         if not converged:
             return Attempt(None, math.inf, Status.NOT_CONVERGED, f"Newton's method stalled at dt = {h:.3g}")
         state = density_from_solver(values, memory.state.torus)
+        try:
+            flow.energy.check(state)
+        except ValueError as error:  # fast diffusion that has reached zero: the energy's domain ends there
+            return Attempt(None, math.inf, Status.NOT_POSITIVE, str(error))
         energy = flow.energy.value(state)
         if energy > memory.energy and energy - memory.energy > 1e-14 * memory.scheme.energy_scale(before):
             rise = f"the energy rose by {energy - memory.energy:.2g} at dt = {h:.3g}"

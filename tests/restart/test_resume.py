@@ -199,6 +199,10 @@ def test_a_damaged_restart_record_costs_one_save_and_two_are_refused(tmp_path, m
     damage_records(out, 0, 1)
     assert "restart record must be whole (got run.h5, both damaged)" in refused(out)
     assert read(out).sizes["time"] == 3
+    with h5py.File(out, "r+") as file:  # wiped: a run with saves has had a record
+        for slot in _file.SLOTS:
+            file[slot][:] = 0
+    assert "restart record must be whole (got run.h5, none for its 3 saves)" in refused(out)
 
 
 @pytest.mark.parametrize("left", [0.99, 0.6, 0.1])
