@@ -70,6 +70,7 @@ def test_a_run_at_equilibrium_has_a_figure(tmp_path):
     flow = mf.GradientFlow(mf.InternalEnergy(2), mf.Wasserstein())
     ds = mf.solve(flow, mf.Torus(16).density(lambda x: 1 + 0 * x), t_end=0.1)
     save_figure(plot_run(ds), tmp_path / "flat.svg")
+    assert "zero throughout" in [text.get_text() for axes in plot_run(ds).axes for text in axes.texts]
 
 
 def test_what_is_no_density_is_refused():
