@@ -7,7 +7,7 @@ decays like exp(−2·4π² c m ρ̄^{m−1} t) once the contrast is small (PME-
 
 Run:   python solvers/porous_medium.py --out outputs/porous_medium.h5 --figure outputs/porous_medium.png
        … --data barenblatt --scheme finite-volume --n 256          … --dim 2 --n 128
-Takes: two seconds on one core (d = 1, n = 512), --dim 2 --n 128 ten, Barenblatt --n 256 half a minute.
+Takes: two seconds on one core (d = 1, n = 512; --dim 2 --n 128), Barenblatt --n 256 ten.
 """
 
 from meanfield import GradientFlow, InternalEnergy, Wasserstein, solve

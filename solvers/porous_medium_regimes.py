@@ -7,7 +7,7 @@ rising from zero there, and ½‖ρ−ρ̄‖² decaying at the rate of the grid
 the two-point finite volume with implicit Euler steps: ρ ≥ 0 exactly, the mass kept, the energy falling at every step.
 
 Run:   python solvers/porous_medium_regimes.py --out outputs/regimes.h5 --figure outputs/regimes.png
-Takes: ten seconds on one core; --quick five.
+Takes: seven seconds on one core; --quick five.
 """
 
 from meanfield.claims.free_boundary import of_regimes, regimes_run

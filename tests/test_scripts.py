@@ -101,6 +101,14 @@ def test_one_run_from_barenblatt_data(scheme, capsys):
     assert np.abs(heights / theory - 1).max() <= (0.02 if scheme == "finite-volume" else 0.15)
 
 
+def test_the_balance_by_distance_is_judged_only_where_grid_and_saves_resolve_the_run(capsys):
+    argv = ["--data", "barenblatt", "--scheme", "upwind", "--t-end", "0.01"]
+    main("porous_medium", *argv, "--n", "24")
+    assert "the grid resolves the datum (radius of 3.6 cells, 8 wanted)" in capsys.readouterr().out
+    main("porous_medium", *argv, "--n", "64", "--saves", "8")
+    assert "saves resolve the energy (one interval has " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("argv", [("--scheme", "fourier"), ("--scheme", "stabilised"), ("--scheme", "finite-volume")])
 def test_one_run_in_two_dimensions(argv):
     ds = main("porous_medium", "--dim", "2", "--n", "32", *argv)

@@ -92,9 +92,9 @@ def accepted(
 
 
 def fine_at_first(t_end: float, saves: float) -> np.ndarray:
-    """Saved times half of which are spaced geometrically from ``t_end/1000``: compact data move fast at first."""
+    """Saved times half of which are spaced geometrically from ``1e-6 t_end``: compact data move fast at first."""
     half = _check.whole("saves", saves, "pass a number of saves", at_least=8) // 2
-    return np.union1d(np.geomspace(1e-3 * t_end, t_end, half), np.linspace(0, t_end, half))
+    return np.union1d(np.geomspace(1e-6 * t_end, t_end, half), np.linspace(0, t_end, half))
 
 
 def final(flow: GradientFlow, state: TorusDensity, stepper: Stepper, t_end: float) -> TorusDensity:
