@@ -11,7 +11,13 @@ from typing import Any
 __version__ = "0.1.0"
 
 _NAMES = {
+    "DiracKernel": "torus",
+    "GaussianKernel": "torus",
+    "SobolevKernel": "torus",
     "Torus": "torus",
+    "Control": "measures",
+    "LayeredMeasure": "measures",
+    "ParticleMeasure": "measures",
     "TorusDensity": "measures",
     "InternalEnergy": "energies",
     "KullbackLeibler": "energies",

@@ -138,7 +138,7 @@ class Torus:
         return sum((2 * np.pi * k) ** 2 for k in self._frequencies)  # type: ignore[return-value]
 
     @cached_property
-    def _weights(self) -> np.ndarray:
+    def mode_weights(self) -> np.ndarray:
         """Multiplicity of the half spectrum's last axis in a sum over all modes."""
         weights = np.full(self.n // 2 + 1, 2.0)
         weights[0] = 1.0
@@ -248,7 +248,9 @@ class Torus:
         length = _check.real("length", length, "pass the length ε")
         modes = self.coefficients(f)
         squared = modes.real**2 + modes.imag**2
-        return float(np.sqrt(np.sum(self._weights * (1.0 + length**2 * self.squared_wavenumber) ** order * squared)))
+        return float(
+            np.sqrt(np.sum(self.mode_weights * (1.0 + length**2 * self.squared_wavenumber) ** order * squared))
+        )
 
     def interpolate(self, f: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Values at points x (N, d) of the trigonometric polynomial through f.

@@ -1,4 +1,4 @@
-"""States: the measures that are moved. Frozen, validated at the door, read-only."""
+"""Densities on the torus."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import _check
-from .torus import Torus
+from .. import _check
+from ..torus import Torus
 
 
 @dataclass(frozen=True, eq=False)
