@@ -19,6 +19,7 @@ _NAMES = {
     "LayeredMeasure": "measures",
     "ParticleMeasure": "measures",
     "TorusDensity": "measures",
+    "DensityNODE": "models",
     "InternalEnergy": "energies",
     "KullbackLeibler": "energies",
     "L2Distance": "energies",

@@ -35,3 +35,18 @@ class Status(Enum):
     def good(self) -> bool:
         """Whether the state at the end is what was asked for (finished, or stopped by the user's own rule)."""
         return self in (Status.FINISHED, Status.STOPPED)
+
+
+class Refusal(ValueError):
+    """A state at which a model or energy is not defined, or not resolved: a ``ValueError`` where a user passes it,
+    the end of a run with a status where a step has led to it.
+
+    Parameters
+    ----------
+    status : Status
+    message : str — one line: the rule, what was found, the remedy
+    """
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status = status

@@ -79,6 +79,53 @@ def scatter_numpy(compact, work):
     work[np.ix_(rows, columns, range(compact.shape[2]))] = compact
 
 
+@compiled
+def scatter_slope(compact, first, second, third, work):
+    """As :func:`scatter`, of ``i (first + second + third)`` times the coefficients, the vectors along the axes."""
+    ca, cb, kept = compact.shape
+    na, nb = work.shape[0], work.shape[1]
+    for p in range(na):
+        i = p if 2 * p < ca else (p - na + ca if 2 * (na - p) < ca else -1)
+        for q in range(nb):
+            j = q if 2 * q < cb else (q - nb + cb if 2 * (nb - q) < cb else -1)
+            if i < 0 or j < 0:
+                work[p, q, :] = 0.0
+            else:
+                row = first[i] + second[j]
+                for k in range(kept):
+                    slope = row + third[k]
+                    value = compact[i, j, k]
+                    work[p, q, k] = complex(-slope * value.imag, slope * value.real)
+                work[p, q, kept:] = 0.0
+
+
+def scatter_slope_numpy(compact, first, second, third, work):
+    """NumPy twin of :func:`scatter_slope`."""
+    scatter_numpy(1j * (first[:, None, None] + second[:, None] + third) * compact, work)
+
+
+@compiled
+def gather_slope(work, first, second, third, factor, out):
+    """``out += factor · i (first + second + third)`` times the kept modes of ``work``; see :func:`gather`."""
+    na, nb = work.shape[0], work.shape[1]
+    for i in range(out.shape[0]):
+        p = i if 2 * i < out.shape[0] else na - out.shape[0] + i
+        for j in range(out.shape[1]):
+            q = j if 2 * j < out.shape[1] else nb - out.shape[1] + j
+            row = first[i] + second[j]
+            for k in range(out.shape[2]):
+                slope = factor * (row + third[k])
+                value = work[p, q, k]
+                out[i, j, k] += complex(-slope * value.imag, slope * value.real)
+
+
+def gather_slope_numpy(work, first, second, third, factor, out):
+    """NumPy twin of :func:`gather_slope`."""
+    kept = np.empty_like(out)
+    gather_numpy(work, np.ones(out.shape), kept)
+    out += factor * 1j * (first[:, None, None] + second[:, None] + third) * kept
+
+
 def kept_rows(length, kept):
     """Indices, along an axis of the given length, of the ``kept`` lowest wavenumbers in FFT order."""
     low = (kept + 1) // 2
@@ -196,3 +243,42 @@ def chebyshev_stage(weight_first, mu, nu, mu_rate, gamma, u, near, far, rate, fi
 def chebyshev_stage_numpy(weight_first, mu, nu, mu_rate, gamma, u, near, far, rate, first_rate, out):
     """NumPy twin of :func:`chebyshev_stage`."""
     out[...] = weight_first * u + mu * near + nu * far + mu_rate * rate + gamma * first_rate
+
+
+@compiled
+def multiply(a, b, out):
+    """``out = a b`` on flat arrays."""
+    for i in range(out.size):
+        out[i] = a[i] * b[i]
+
+
+def multiply_numpy(a, b, out):
+    """NumPy twin of :func:`multiply`."""
+    out[...] = a * b
+
+
+@compiled
+def multiply_add(a, b, c, d, out):
+    """``out = a b + c d`` on flat arrays."""
+    for i in range(out.size):
+        out[i] = a[i] * b[i] + c[i] * d[i]
+
+
+def multiply_add_numpy(a, b, c, d, out):
+    """NumPy twin of :func:`multiply_add`."""
+    out[...] = a * b + c * d
+
+
+@compiled
+def transport_stage(density, velocity, slope, gradient, total):
+    """``gradient += density · slope`` and ``total += velocity · slope`` on flat arrays."""
+    for i in range(slope.size):
+        gradient[i] += density[i] * slope[i]
+    for i in range(slope.size):
+        total[i] += velocity[i] * slope[i]
+
+
+def transport_stage_numpy(density, velocity, slope, gradient, total):
+    """NumPy twin of :func:`transport_stage`."""
+    gradient += density * slope
+    total += velocity * slope

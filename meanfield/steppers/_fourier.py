@@ -61,8 +61,7 @@ def require_positive(state: TorusDensity) -> None:
 
 def warn_unresolved(modes: Modes, state: TorusDensity, coefficients: np.ndarray) -> None:
     """Warn where the kept modes leave out more of the data than a step's error could explain (by Parseval)."""
-    total = float(np.mean(state.values**2))
-    lost = math.sqrt(max(0.0, 1 - modes.squared_norm(coefficients) / total))
+    lost = modes.lost(state.values, coefficients)
     if lost > UNRESOLVED:
         warnings.warn(
             f"the density should be resolved on the kept modes |k| < {modes.kept} of n = {modes.torus.n} "

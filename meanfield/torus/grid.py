@@ -274,12 +274,12 @@ class Torus:
         f = np.asarray(f, dtype=float)
         if f.ndim == self.dim + 1:
             return np.stack([self.interpolate(component, x) for component in f])
-        modes = self._full_spectrum(self._scalar(f))
+        modes = self.full_spectrum(self._scalar(f))
         if not len(x):  # the non-uniform transforms refuse an empty list
             return np.zeros(0)
         return transforms.evaluate(modes, np.mod(x, 1.0), 1e-13).real
 
-    def _full_spectrum(self, f: np.ndarray) -> np.ndarray:
+    def full_spectrum(self, f: np.ndarray) -> np.ndarray:
         """All modes in FFT order, an odd number per axis: the Nyquist mode of even n is halved onto ±n/2."""
         spectrum = np.fft.fftshift(np.fft.fftn(f, norm="forward"))
         if self.n % 2:

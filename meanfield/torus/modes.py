@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import parallel
-from ..transforms import transforms
+from ._half_spectrum import HalfSpectrum
 from .grid import Torus
 
 
@@ -31,8 +31,8 @@ class Modes:
     Notes
     -----
     Coefficients are ``f̂(k) = n^{−d} Σ_x f(x) e^{−2πi k·x}``. A pair costs ``n^{d−1}`` real lines plus complex lines
-    over the kept columns only: 0.55–0.75 of a full pair for p = 3 in d = 2. One scratch buffer of ``n^{d−1}(n/2+1)``
-    complex numbers is kept, so an instance serves one caller at a time.
+    over the kept columns only: 0.55–0.75 of a full pair for p = 3 in d = 2. Work buffers are kept, so an instance
+    serves one caller at a time.
     """
 
     torus: Torus
@@ -74,6 +74,11 @@ class Modes:
 
         return squared_norm(coefficients.reshape(-1, self.kept))
 
+    def lost(self, values: np.ndarray, coefficients: np.ndarray) -> float:
+        """Share of the L² norm of grid values that their kept coefficients leave out (Parseval)."""
+        total = float(np.mean(values**2))
+        return math.sqrt(max(0.0, 1 - self.squared_norm(coefficients) / total))
+
     def scratch(self, number: int) -> np.ndarray:
         """(number, size) complex scratch rows for a stepper's stages, reused; their content is nobody's."""
         if self._stages.shape[0] < number:
@@ -87,24 +92,16 @@ class Modes:
     # ---- transforms ------------------------------------------------------------------------------------------
 
     @cached_property
-    def _work(self) -> np.ndarray:
-        n, d = self.torus.n, self.torus.dim
-        return np.zeros((n,) * (d - 1) + (n // 2 + 1,), dtype=np.complex128)
+    def spectra(self) -> list[HalfSpectrum]:
+        """Work buffers of half spectra, one a component of a field: an instance serves one caller at a time."""
+        return [HalfSpectrum(self.torus, self.kept) for _ in range(self.torus.dim)]
 
     @cached_property
     def _values(self) -> np.ndarray:
         return np.empty(self.torus.shape)
 
     @cached_property
-    def _work3(self) -> np.ndarray:
-        """The scratch buffer as a three-dimensional array, which the copying kernels take."""
-        return self._work.reshape((1,) * (3 - self.torus.dim) + self._work.shape)
-
-    def _compact3(self, array: np.ndarray) -> np.ndarray:
-        return array.reshape((1,) * (3 - self.torus.dim) + self.shape)
-
-    @cached_property
-    def _unit(self) -> np.ndarray:
+    def unit(self) -> np.ndarray:
         """``n^{−d}`` on every kept mode."""
         return np.full(self.shape, 1.0 / self.torus.size)
 
@@ -112,49 +109,6 @@ class Modes:
     def diffusion(self) -> np.ndarray:
         """``−|2πk|² n^{−d}``: the multiplier of a Laplacian with the transform's normalisation folded in."""
         return self.squared_wavenumber * (-1.0 / self.torus.size)
-
-    @cached_property
-    def _slabs(self) -> list[slice]:
-        """Chunks of the first axis, for the transforms along all the others."""
-        n, d = self.torus.n, self.torus.dim
-        return parallel.chunks(n, n**d) if d > 1 else [slice(0, n)]
-
-    @cached_property
-    def _columns(self) -> list[np.ndarray]:
-        """Views of the kept columns, cut along the second axis, for the transforms along the first."""
-        n, d, K = self.torus.n, self.torus.dim, self.kept
-        if d == 1:
-            return []
-        if d == 2:
-            return [self._work[:, part] for part in parallel.chunks(K, n**d)]
-        low, high = self._work[:, :K, :K], self._work[:, n - K + 1 :, :K]
-        cut = parallel.chunks(K, n**d // 2)
-        return [view for half in (low, high) for part in cut if (view := half[:, part]).size]
-
-    def _forward_slab(self, values: np.ndarray, slab: slice) -> None:
-        work = self._work[slab] if self.torus.dim > 1 else self._work
-        transforms.forward_real(values, work)
-        if self.torus.dim == 3:
-            transforms.forward(work[:, :, : self.kept], 1)
-
-    def _inverse_slab(self, slab: slice, out: np.ndarray) -> None:
-        work = self._work[slab] if self.torus.dim > 1 else self._work
-        if self.torus.dim == 3:
-            transforms.inverse(work[:, :, : self.kept], 1)
-        transforms.inverse_real(work, out)
-
-    def _gather(self, multiplier: np.ndarray, out: np.ndarray) -> np.ndarray:
-        from .._kernels.spectral import gather
-
-        parallel.run(lambda view: transforms.forward(view, 0), self._columns)
-        gather(self._work3, self._compact3(multiplier), self._compact3(out))
-        return out
-
-    def _scatter(self, coefficients: np.ndarray) -> None:
-        from .._kernels.spectral import scatter
-
-        scatter(self._compact3(coefficients), self._work3)
-        parallel.run(lambda view: transforms.inverse(view, 0), self._columns)
 
     def forward(
         self,
@@ -174,25 +128,27 @@ class Modes:
         out : compact complex array or None
         """
         values = np.ascontiguousarray(values)
-        _ = self._work, self._values  # made here: several threads that ask first would each make their own
+        work, own = self.spectra[0], self._values  # made here: several threads that ask first would each make their own
 
         def one(slab: slice) -> None:
             part = values[slab]
             if pointwise is not None:
-                part = self._values[slab]
+                part = own[slab]
                 part[...] = values[slab]
                 pointwise(part)
-            self._forward_slab(part, slab)
+            work.forward_slab(part, slab)
 
-        parallel.run(one, self._slabs)
+        parallel.run(one, work.slabs)
         out = np.empty(self.shape, dtype=np.complex128) if out is None else out
-        return self._gather(self._unit if multiplier is None else multiplier, out)
+        work.gather(self.unit if multiplier is None else multiplier, out)
+        return out
 
-    def inverse(self, coefficients: np.ndarray) -> np.ndarray:
-        """Grid values (n, …, n) of kept coefficients (compact), a new array."""
-        values = np.empty(self.torus.shape)
-        self._scatter(coefficients)
-        parallel.run(lambda slab: self._inverse_slab(slab, values[slab]), self._slabs)
+    def inverse(self, coefficients: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Grid values (n, …, n) of kept coefficients (compact), a new array unless one is given."""
+        values = np.empty(self.torus.shape) if out is None else out
+        work = self.spectra[0]
+        work.scatter(coefficients)
+        parallel.run(lambda slab: work.inverse_slab(slab, values[slab]), work.slabs)
         return values
 
     def through(
@@ -202,14 +158,15 @@ class Modes:
 
         Slab by slab: back to the grid, the function, forward again, while the slab is in cache.
         """
-        self._scatter(coefficients)
-        whole = self._values  # made here, see forward
+        work, whole = self.spectra[0], self._values  # made here, see forward
+        work.scatter(coefficients)
 
         def one(slab: slice) -> None:
             values = whole[slab]
-            self._inverse_slab(slab, values)
+            work.inverse_slab(slab, values)
             pointwise(values)
-            self._forward_slab(values, slab)
+            work.forward_slab(values, slab)
 
-        parallel.run(one, self._slabs)
-        return self._gather(multiplier, out)
+        parallel.run(one, work.slabs)
+        work.gather(multiplier, out)
+        return out
