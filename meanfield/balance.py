@@ -96,6 +96,7 @@ class Balance:
         self.descent, self.length = RunningIntegral(), RunningIntegral()
         self.by_distance = 0.0 if flow.geometry.measures(state) else math.nan
         self._saved = (t, state)
+        self._before = (math.nan, math.nan)  # energy and dissipation at the last save
         self.step(t, state)
 
     def step(self, t: float, state: Any) -> None:
@@ -112,6 +113,7 @@ class Balance:
         self._saved = (t, state)
         energy = self.flow.energy.value(state)
         drop = self.start - energy
+        slope, self._before = lojasiewicz_slope(self._before, (energy, self.dissipation)), (energy, self.dissipation)
         return {
             "energy": energy,
             "dissipation": self.dissipation,
@@ -119,15 +121,27 @@ class Balance:
             "balance_defect": drop - 0.5 * self.by_distance - 0.5 * self.descent.value,
             "balance_defect_velocity": drop - self.descent.value,
             "path_length": self.length.value,
+            "lojasiewicz_slope": slope,
         }
 
     def pack(self) -> dict[str, np.ndarray]:
         """The running sums, for a restart record (the saved state is stored beside)."""
-        scalars = [self.start, self.dissipation, self.by_distance]
+        scalars = [self.start, self.dissipation, self.by_distance, *self._before]
         return {"scalars": np.array(scalars), "descent": self.descent.pack(), "length": self.length.pack()}
 
     def unpack(self, t: float, state: Any, packed: dict[str, np.ndarray]) -> None:
         """Take up the sums that :meth:`pack` described, at the save it was packed at."""
         self._saved = (t, state)
-        self.start, self.dissipation, self.by_distance = (float(x) for x in packed["scalars"])
+        self.start, self.dissipation, self.by_distance, *before = (float(x) for x in packed["scalars"])
+        self._before = before[0], before[1]
         self.descent, self.length = (RunningIntegral.unpack(packed[key]) for key in ("descent", "length"))
+
+
+def lojasiewicz_slope(before: tuple[float, float], now: tuple[float, float]) -> float:
+    """``d log|∂E|²/d log E`` between two saves (energy, dissipation): θ where ``|∂E|² ~ E^θ``, 1 for a linear rate.
+
+    NaN where a number is not positive, or the energy has not changed.
+    """
+    if not (min(*before, *now) > 0 and before[0] != now[0]):
+        return math.nan
+    return math.log(now[1] / before[1]) / math.log(now[0] / before[0])

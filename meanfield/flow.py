@@ -8,20 +8,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _check
-from .energies import Energy, InternalEnergy, KullbackLeibler, L2Distance, Multiple, Potential
-from .geometries import Geometry, Wasserstein
-from .measures import TorusDensity
-from .rates import FluxRate, PressureRate, Rate
+from .energies import (
+    Energy,
+    Interaction,
+    InternalEnergy,
+    KullbackLeibler,
+    L2Distance,
+    Multiple,
+    Potential,
+    Risk,
+    SobolevDistance,
+)
+from .geometries import Geometry, Hilbert, Kernelised, Wasserstein
+from .measures import Control, TorusDensity
+from .rates import FluxRate, KernelisedRate, PressureRate
 from .status import Status
 from .steppers.base import StepInfo, Stepper
+from .velocities import VelocityField
 
 # The supported pairs: (state, energy, geometry) -> right-hand side. Sums and multiples are supported term by term.
 # Local energies in Wasserstein have the shorter pressure form; FluxRate is the general one it is tested against.
+LOCAL = (InternalEnergy, L2Distance, KullbackLeibler, Potential)
+QUADRATIC = (SobolevDistance, Interaction)
 PAIRS: dict[tuple[type, type, type], type] = {
-    (TorusDensity, InternalEnergy, Wasserstein): PressureRate,
-    (TorusDensity, L2Distance, Wasserstein): PressureRate,
-    (TorusDensity, KullbackLeibler, Wasserstein): PressureRate,
-    (TorusDensity, Potential, Wasserstein): PressureRate,
+    **{(TorusDensity, energy, Wasserstein): PressureRate for energy in LOCAL},
+    **{(TorusDensity, energy, Wasserstein): FluxRate for energy in QUADRATIC},
+    **{(TorusDensity, energy, Kernelised): KernelisedRate for energy in (*LOCAL, *QUADRATIC)},
+    (Control, Risk, Hilbert): VelocityField,
 }
 
 
@@ -80,24 +93,41 @@ class GradientFlow:
 
     def check(self, state: Any) -> None:
         """Refuse a state this flow is not defined on, before any work (``TypeError`` or ``ValueError``)."""
-        states = {key[0] for key in PAIRS}
+        states = {key[0] for key in PAIRS if key[2] is type(self.geometry)}
         if type(state) not in states:
             raise TypeError(
-                f"state must be one of {_words(states)} (got {type(state).__name__}); use torus.density(...)"
+                f"the state of a flow in {type(self.geometry).__name__} must be one of {_words(states)} "
+                f"(got {type(state).__name__}); use torus.density(...) for a density, node.zero() for a control"
             )
+        for atom in _atoms(self.energy):
+            if (type(state), type(atom), type(self.geometry)) not in PAIRS:
+                raise TypeError(
+                    f"{type(atom).__name__} in {type(self.geometry).__name__} moves "
+                    f"{_words({key[0] for key in PAIRS if key[1:] == (type(atom), type(self.geometry))})} "
+                    f"(got {type(state).__name__}); pass such a state"
+                )
         self.energy.check(state)
 
-    def rate(self, state: TorusDensity) -> Rate:
-        """The right-hand side of this pair on the state's grid, with scratch space of its own."""
+    def rate(self, state: Any) -> Any:
+        """The right-hand side of this pair at states like this one, with scratch space of its own."""
         self.check(state)
         forms = {PAIRS[type(state), type(atom), type(self.geometry)] for atom in _atoms(self.energy)}
         if forms == {PressureRate}:
             return PressureRate(self.energy, state.torus)
-        return FluxRate(self.energy, self.geometry, state.torus)
+        if forms == {VelocityField}:
+            return VelocityField(self.energy, self.geometry, state)
+        form = KernelisedRate if forms == {KernelisedRate} else FluxRate
+        return form(self.energy, self.geometry, state.torus)  # type: ignore[arg-type]
 
     @property
     def equation(self) -> str:
-        """The partial differential equation, as text."""
+        """The equation, as text."""
+        if isinstance(self.geometry, Hilbert):
+            return "d_t v_s = -K * dE/dv_s"
+        if isinstance(self.geometry, Kernelised):
+            return "d_t rho = div(rho K * (rho grad dE/drho))"
+        if self.energy.interaction():
+            return "d_t rho = div(rho grad dE/drho)"
         pressure = " + ".join(
             ("" if c == 1 else f"{c:.6g} ") + ("rho" if m == 1 else f"rho^{m:g}") for c, m in self.energy.pressure()
         )
@@ -140,7 +170,7 @@ def iterate(
     Parameters
     ----------
     flow : GradientFlow
-    state : TorusDensity — the state at time ``t``
+    state : the state at time ``t``, of the kind the pair moves
     stepper : Stepper
     t, until : float — first time, and the time not to be passed (default: none; leave the loop yourself)
 

@@ -5,27 +5,29 @@ A geometry is the only place where a metric is applied; energies know nothing of
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from .measures import TorusDensity
+from .measures import Control, TorusDensity
+from .torus import Kernel, Modes, Torus
 
 
 class Geometry(Protocol):
     """What a gradient flow asks of its geometry."""
 
-    def velocity(self, state: TorusDensity, differential: np.ndarray) -> np.ndarray:
+    def velocity(self, state: Any, differential: np.ndarray) -> np.ndarray:
         """Velocity of the flow from the energy's L² differential."""
 
-    def squared_norm(self, state: TorusDensity, differential: np.ndarray) -> float:
+    def squared_norm(self, state: Any, differential: np.ndarray) -> float:
         """``|∂E|²``: the squared metric slope, which equals the squared metric speed of the flow."""
 
-    def measures(self, state: TorusDensity) -> bool:
+    def measures(self, state: Any) -> bool:
         """Whether :meth:`distance` exists for states like this one."""
 
-    def distance(self, a: TorusDensity, b: TorusDensity) -> float:
+    def distance(self, a: Any, b: Any) -> float:
         """Distance of two states, computed without reference to any velocity."""
 
 
@@ -57,3 +59,111 @@ class Wasserstein:
         from .distances import wasserstein
 
         return wasserstein(a, b)
+
+
+@dataclass(frozen=True)
+class Kernelised:
+    """The kernelised Wasserstein (Stein) geometry: velocity ``v = −K*(ρ∇δE/δρ)``, ``∂_tρ + div(ρv) = 0``.
+
+    It is what training a neural ODE does to the density at v = 0. ``|∂E|² = ∫ρ∇δE/δρ·K*(ρ∇δE/δρ)``. There is no
+    closed form of the distance. The kernel acts on the modes ``|k_a| < n/3`` that the product ``ρ∇δE/δρ`` resolves.
+
+    Parameters
+    ----------
+    kernel : Kernel
+
+    References
+    ----------
+    Liu & Wang 2016; Duncan, Nüsken & Szpruch 2019, on the geometry of Stein variational gradient descent.
+    """
+
+    kernel: Kernel
+
+    def __post_init__(self) -> None:
+        _require_kernel(self.kernel, "Kernelised")
+
+    def velocity(self, state: TorusDensity, differential: np.ndarray) -> np.ndarray:
+        """``−K*(ρ∇δE/δρ)``, (d, n, …, n)."""
+        modes = Modes(state.torus, 2)
+        return np.stack([-modes.inverse(flux) for flux in self._convolved_momentum(modes, state, differential)])
+
+    def squared_norm(self, state: TorusDensity, differential: np.ndarray) -> float:
+        """``∫ρ∇δE/δρ·K*(ρ∇δE/δρ)``."""
+        modes = Modes(state.torus, 2)
+        multiplier = np.sqrt(self.kernel.spectrum(modes.squared_wavenumber))
+        return sum(modes.squared_norm(multiplier * part) for part in momentum(modes, state.values, differential))
+
+    def _convolved_momentum(self, modes: Modes, state: TorusDensity, differential: np.ndarray) -> list[np.ndarray]:
+        multiplier = self.kernel.spectrum(modes.squared_wavenumber)
+        return [multiplier * part for part in momentum(modes, state.values, differential)]
+
+    def measures(self, state: TorusDensity) -> bool:
+        """False: no distance without a flow."""
+        return False
+
+    def distance(self, a: TorusDensity, b: TorusDensity) -> float:
+        """There is none in closed form."""
+        raise NotImplementedError("the kernelised geometry has no distance in closed form")
+
+
+def momentum(modes: Modes, density: np.ndarray, differential: np.ndarray) -> list[np.ndarray]:
+    """``P(ρ∇Pδ)`` in kept coefficients, one array a component: P projects on the kept modes."""
+    potential = modes.forward(differential)
+    slopes = (modes.inverse(1j * k * potential) for k in modes.wavenumbers)
+    return [modes.forward(density * slope) for slope in slopes]
+
+
+@dataclass(frozen=True)
+class Hilbert:
+    """Controls in L²([0,1], V): velocity ``∂_t v_s = −K * δE/δv_s``, V the space the kernel reproduces.
+
+    ``|∂E|² = ∫⟨δE/δv_s, K * δE/δv_s⟩ ds``; the distance is the norm of the difference of two controls.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    """
+
+    kernel: Kernel
+
+    def __post_init__(self) -> None:
+        _require_kernel(self.kernel, "Hilbert")
+
+    def velocity(self, state: Control, differential: np.ndarray) -> np.ndarray:
+        """``−K * δE/δv``, (L, d, n, …, n)."""
+        velocity = np.empty(differential.shape)
+        for layer, covector in zip(velocity, differential):
+            np.negative(self.kernel.convolve(_torus_of(state), covector), out=layer)
+        return velocity
+
+    def squared_norm(self, state: Control, differential: np.ndarray) -> float:
+        """``∫⟨δE/δv_s, K * δE/δv_s⟩ ds``."""
+        torus = _torus_of(state)
+        weights, total = torus.mode_weights * self.kernel.multiplier(torus), 0.0
+        for f in differential.reshape(-1, *torus.shape):
+            modes = torus.coefficients(f)
+            total += float(np.sum(weights * (modes.real**2 + modes.imag**2)))
+        return total / state.depth
+
+    def measures(self, state: Control) -> bool:
+        """True: the norm of the difference."""
+        return True
+
+    def distance(self, a: Control, b: Control) -> float:
+        """``(∫|a_s − b_s|²_V ds)^{1/2}``."""
+        torus, total = _torus_of(a), 0.0
+        for u, v in zip(a.values, b.values):
+            level = max(self.kernel.resolution(torus, u), self.kernel.resolution(torus, v))
+            total += self.kernel.inner(torus, u - v, u - v, resolution=level)
+        return math.sqrt(max(total, 0.0) / a.depth)
+
+
+def _torus_of(state: Control) -> Torus:
+    if state.torus is None:
+        raise TypeError(f"Hilbert(kernel) needs a control on a torus (got {state!r}); start from node.zero()")
+    return state.torus
+
+
+def _require_kernel(kernel: Any, name: str) -> None:
+    if not isinstance(kernel, Kernel):
+        raise TypeError(f"{name} needs a kernel (got {type(kernel).__name__}); pass mf.SobolevKernel(order, length)")

@@ -1,8 +1,8 @@
-"""Right-hand sides of Wasserstein flows of densities, in kept Fourier coefficients.
+"""Right-hand sides of flows of densities, in kept Fourier coefficients.
 
-Two forms of one equation. The *flux* form ``−div(ρv)`` works for any energy and geometry; the *pressure* form
-``ΔP(ρ) + div(ρ∇V)`` is the shorter one that local energies have: one transform pair for a pure pressure. Tests hold
-them against each other. Both resolve only the modes free of aliasing for the highest product they form.
+Forms of one equation. The *flux* form ``−div(ρv)`` works for any energy and geometry; the *pressure* form
+``ΔP(ρ) + div(ρ∇V)`` is the shorter one that local energies have in Wasserstein: one transform pair for a pure
+pressure; the *kernelised* form keeps every product on the modes it resolves. Tests hold them against each other.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import numpy as np
 
 from .energies import Energy
 from .energies.base import PowerTerm
+from .geometries import momentum
 from .measures import density_from_solver
 from .torus import Modes, Torus
 
 if TYPE_CHECKING:
-    from .geometries import Geometry
+    from .geometries import Geometry, Kernelised
 
 
 class Stiffness(NamedTuple):
-    """What bounds a step: diffusivity range of the linearised flow, and the speed of its fixed drift.
+    """What bounds a step: the range of the factor D of the linear part ``−Dλ(k)``, and the speed of the drift.
 
-    The linearised rate has its spectrum within ``[−greatest·max|2πk|², 0] + i[−1, 1]·speed·max|2πk_a|``.
+    λ is the rate's ``damping``. The linearised rate has its spectrum within
+    ``[−greatest·max λ, 0] + i[−1, 1]·speed·max|2πk_a|``.
     """
 
     least: float
@@ -43,6 +45,7 @@ class Rate(Protocol):
     """A right-hand side in kept coefficients, as Fourier steppers use it; owns scratch, so it serves one run."""
 
     modes: Modes
+    damping: np.ndarray  # λ(k) ≥ 0 on the kept modes: |2πk|² for a diffusion
 
     def at(self, values: np.ndarray) -> np.ndarray:
         """Rate at grid values (n, …, n), compact coefficients."""
@@ -50,13 +53,13 @@ class Rate(Protocol):
     def of(self, coefficients: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Rate at a density given by its coefficients, into ``out``."""
 
-    def stiffness(self, low: float, high: float) -> Stiffness:
-        """Bounds of the linearised rate on densities with values in ``[low, high]``."""
+    def stiffness(self, values: np.ndarray) -> Stiffness:
+        """Bounds of the linearised rate at grid values."""
 
 
-def drift_speed(slope: np.ndarray | None) -> float:
-    """``max_x Σ_a |∂_aV|`` of a gradient (d, n, …, n), 0 for none."""
-    return 0.0 if slope is None else float(np.abs(slope).sum(axis=0).max())
+def speed_of(field: np.ndarray | None) -> float:
+    """``max_x Σ_a |u_a|`` of a field (d, n, …, n), 0 for none."""
+    return 0.0 if field is None else float(np.abs(field).sum(axis=0).max())
 
 
 class PressureRate:
@@ -78,8 +81,9 @@ class PressureRate:
         self.energy = energy
         field = energy.potential(torus)
         self.slope = None if field is None else torus.gradient(field)
-        self.speed = drift_speed(self.slope)
+        self.speed = speed_of(self.slope)
         self.modes = Modes(torus, product_degree(self.terms, drift=field is not None))
+        self.damping = self.modes.squared_wavenumber
         self._pressure = make_pressure(self.terms)
 
     def at(self, values: np.ndarray) -> np.ndarray:
@@ -97,9 +101,9 @@ class PressureRate:
         out[...] = self.at(self.modes.inverse(coefficients))
         return out
 
-    def stiffness(self, low: float, high: float) -> Stiffness:
-        """Bounds of the linearised rate on densities with values in ``[low, high]``."""
-        return Stiffness(*self.energy.symbol(low, high), self.speed)
+    def stiffness(self, values: np.ndarray) -> Stiffness:
+        """Bounds of the linearised rate at grid values."""
+        return Stiffness(*self.energy.symbol(float(values.min()), float(values.max())), self.speed)
 
     def _drift(self, values: np.ndarray, out: np.ndarray) -> np.ndarray:
         if self.slope is None:
@@ -125,14 +129,15 @@ class FluxRate:
 
     def __init__(self, energy: Energy, geometry: Geometry, torus: Torus) -> None:
         self.energy, self.geometry = energy, geometry
-        field = energy.potential(torus)
-        self.speed = drift_speed(None if field is None else torus.gradient(field))
         self.modes = Modes(torus, product_degree(energy.pressure(), drift=True))
+        self.damping = self.modes.squared_wavenumber * common_multiplier(energy, self.modes)
+        self._speed_of: tuple[np.ndarray | None, float] = (None, 0.0)
 
     def at(self, values: np.ndarray) -> np.ndarray:
         """Rate at grid values (n, …, n), compact coefficients."""
         state = density_from_solver(values, self.modes.torus)
         velocity = self.geometry.velocity(state, self.energy.differential(state))
+        self._speed_of = values, speed_of(velocity)
         out = np.zeros(self.modes.shape, dtype=np.complex128)
         for wavenumber, component in zip(self.modes.wavenumbers, velocity):
             out -= 1j * wavenumber * self.modes.forward(values * component)
@@ -143,9 +148,75 @@ class FluxRate:
         out[...] = self.at(self.modes.inverse(coefficients))
         return out
 
-    def stiffness(self, low: float, high: float) -> Stiffness:
-        """Bounds of the linearised rate on densities with values in ``[low, high]``."""
-        return Stiffness(*self.energy.symbol(low, high), self.speed)
+    def stiffness(self, values: np.ndarray) -> Stiffness:
+        """Bounds of the linearised rate at grid values; costs nothing where the rate was evaluated there last."""
+        if self._speed_of[0] is not values:
+            self.at(values)
+        return Stiffness(*diffusivity(self.energy, float(values.min()), float(values.max())), self._speed_of[1])
+
+
+class KernelisedRate:
+    """``∂_tρ = div(ρ K*(ρ∇δE/δρ))``, every product projected on the modes ``|k_a| < n/3`` that it resolves.
+
+    So it is the exact gradient flow of the energy on these modes: ``dE/dt = −⟨q, K*q⟩`` with ``q = P(ρ∇PδE/δρ)``.
+
+    Parameters
+    ----------
+    energy : Energy
+    geometry : Kernelised
+    torus : Torus
+
+    Notes
+    -----
+    Cost: ``1 + 3d/2`` pruned pairs, and what the energy's differential takes. The linear part is ``−D|2πk|²K̂h``, with
+    D between the extremes of ``ρP'(ρ)`` for local energies, ``ρ²`` for quadratic ones of multiplier h.
+    """
+
+    def __init__(self, energy: Energy, geometry: Kernelised, torus: Torus) -> None:
+        self.energy, self.kernel = energy, geometry.kernel
+        self.modes = Modes(torus, 2)
+        self.multiplier = self.kernel.spectrum(self.modes.squared_wavenumber)
+        self.damping = self.modes.squared_wavenumber * self.multiplier * common_multiplier(energy, self.modes)
+        self._speed_of: tuple[np.ndarray | None, float] = (None, 0.0)
+
+    def at(self, values: np.ndarray) -> np.ndarray:
+        """Rate at grid values (n, …, n), compact coefficients."""
+        modes, state = self.modes, density_from_solver(values, self.modes.torus)
+        out, total = np.zeros(modes.shape, dtype=np.complex128), np.zeros(modes.torus.shape)
+        for wavenumber, part in zip(modes.wavenumbers, momentum(modes, values, self.energy.differential(state))):
+            velocity = modes.inverse(self.multiplier * part)
+            total += np.abs(velocity)
+            velocity *= values
+            out += 1j * wavenumber * modes.forward(velocity)
+        self._speed_of = values, float(total.max())
+        return out
+
+    def of(self, coefficients: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Rate at a density given by its coefficients, into ``out``."""
+        out[...] = self.at(self.modes.inverse(coefficients))
+        return out
+
+    def stiffness(self, values: np.ndarray) -> Stiffness:
+        """Bounds of the linearised rate at grid values; costs nothing where the rate was evaluated there last."""
+        if self._speed_of[0] is not values:
+            self.at(values)
+        low, high = float(values.min()), float(values.max())
+        least, greatest = diffusivity(self.energy, low, high)
+        return Stiffness(low * least, high * greatest, self._speed_of[1])
+
+
+def diffusivity(energy: Energy, low: float, high: float) -> tuple[float, float]:
+    """Range of D, for densities in ``[low, high]``, where ``div(ρ∇E''δρ)`` is ``−D|2πk|²h`` with h as below."""
+    least, greatest = energy.symbol(low, high)
+    strength = sum(c for c, _ in energy.interaction())
+    alone = not energy.pressure() and len(energy.interaction()) == 1
+    return least + (strength * low if alone else 0.0), greatest + strength * high
+
+
+def common_multiplier(energy: Energy, modes: Modes) -> np.ndarray | float:
+    """The multiplier h of an energy that is one quadratic interaction; else 1, which bounds every h."""
+    terms = energy.interaction()
+    return terms[0].spectrum(modes.squared_wavenumber) if len(terms) == 1 and not energy.pressure() else 1.0
 
 
 def make_pressure(terms: tuple[PowerTerm, ...]) -> Callable:

@@ -12,7 +12,7 @@ import numpy as np
 from . import output
 from .balance import Balance
 from .flow import GradientFlow
-from .measures import TorusDensity
+from .measures import Control, TorusDensity
 from .output import Layout
 from .steppers import Stepper
 from .transforms import transforms
@@ -29,20 +29,21 @@ class Record:
         self.saved_at, self.steps = 0.0, 0
         self._elapsed, self._start = 0.0, clock.perf_counter()
 
-    def step(self, t: float, state: TorusDensity) -> None:
+    def step(self, t: float, state: Any) -> None:
         """Account for a step."""
         self.steps += 1
         self.balance.step(t, state)
 
-    def values(self, t: float, state: TorusDensity, dt: float) -> dict[str, Any]:
+    def values(self, t: float, state: Any, dt: float) -> dict[str, Any]:
         """All variables along time at a save."""
         self.saved_at = t
         observed = {name: np.asarray(f(t, state)) for name, f in self.observers.items()}
         wall = self._elapsed + clock.perf_counter() - self._start
-        return {
-            **self.balance.save(t, state), **observed,
-            "step_size": dt, "wall_time": wall, "mass": state.mass, "density": state.values,
-        }  # fmt: skip
+        recorded = {name: value for name, (_, value) in recorded_of(self.flow, state).items()}
+        balance = self.balance.save(t, state)
+        if not has_lojasiewicz_slope(state):
+            del balance["lojasiewicz_slope"]
+        return {**balance, **observed, **recorded, "step_size": dt, "wall_time": wall}
 
     def pack(self, memory: Any) -> dict[str, np.ndarray]:
         """The restart record at the last save."""
@@ -69,21 +70,62 @@ def slope_of(flow: GradientFlow, stepper: Stepper) -> Callable[[Any], float]:
     return flow.dissipation if own is None else lambda state: own(flow, state)
 
 
-def density_layout(flow, state, stepper, times, first, observers, attributes) -> Layout:
-    """The output layout of a density's run."""
-    axes = AXES[: state.torus.dim]
-    points = np.arange(state.torus.n) / state.torus.n
-    field = flow.energy.potential(state.torus)  # targets and potentials of one name differ here
+def recorded_of(flow: GradientFlow, state: Any) -> dict[str, tuple[tuple[str, ...], Any]]:
+    """What a save holds of the state itself: name -> (dimensions, value)."""
+    if isinstance(state, TorusDensity):
+        own: dict[str, tuple[tuple[str, ...], Any]] = {
+            "mass": ((), state.mass),
+            "density": (AXES[: state.torus.dim], state.values),
+        }
+    elif state.torus is not None:
+        own = {"control": (("layer", "component", *AXES[: state.torus.dim]), state.values)}
+    else:
+        own = {"control": (("layer", "feature", "component"), state.values)}
+    return own | flow.energy.observables(state)
+
+
+def has_lojasiewicz_slope(state: Any) -> bool:
+    """Whether a run records how slope and energy scale: training does."""
+    return isinstance(state, Control)
+
+
+def state_like(state: Any, values: dict[str, np.ndarray]) -> Any:
+    """The state that a save holds, of the kind of another one."""
+    if isinstance(state, TorusDensity):
+        return TorusDensity(values["density"], state.torus)
+    return Control(values["control"], state.torus)
+
+
+def coordinates_of(state: Any) -> dict[str, Any]:
+    """Coordinates of the dimensions of a state."""
+    torus = state.torus
+    space = {} if torus is None else dict.fromkeys(AXES[: torus.dim], np.arange(torus.n) / torus.n)
+    if isinstance(state, TorusDensity):
+        return space
+    depth, inner = state.depth, {"component": state.values.shape[1 if torus is not None else 2]}
+    if torus is None:
+        inner["feature"] = state.values.shape[1]
+    layers = {"layer": (np.arange(depth) + 0.5) / depth, "interface": np.arange(depth + 1) / depth}
+    return layers | inner | space
+
+
+def layout_of(flow, state, stepper, times, first, observers, attributes) -> Layout:
+    """The output layout of a run."""
+    digest = hashlib.sha256()
+    for array in flow.energy.data(state):  # targets, samples and potentials of one name differ here
+        digest.update(np.ascontiguousarray(array).tobytes())
     parameters = {
-        "flow": repr(flow), "stepper": repr(stepper), "torus": repr(state.torus), "t_end": float(times[-1]),
+        "flow": repr(flow), "stepper": repr(stepper), "state": repr(state), "t_end": float(times[-1]),
         "save_at": [float(t) for t in times], "observe": sorted(observers),
-        "initial_density_sha256": hashlib.sha256(state.values.tobytes()).hexdigest(),
-        "potential_sha256": "" if field is None else hashlib.sha256(field.tobytes()).hexdigest(),
+        "initial_state_sha256": hashlib.sha256(state.values.tobytes()).hexdigest(),
+        "data_sha256": digest.hexdigest(),
     }  # fmt: skip
     given = {"title": f"gradient flow of {flow.energy}", "equation": flow.equation, "parameters": parameters,
              "transforms": transforms.description, **output.collect(), **attributes}  # fmt: skip
-    variables = (*output.RUN_VARIABLES, output.variable("mass"), output.variable("density", *axes))
-    layout = Layout(variables, dict.fromkeys(axes, points), given, len(times))
+    slope = (output.variable("lojasiewicz_slope"),) if has_lojasiewicz_slope(state) else ()
+    recorded = [output.variable(name, *dims) for name, (dims, _) in recorded_of(flow, state).items()]
+    variables = (*output.RUN_VARIABLES, *slope, *recorded)
+    layout = Layout(variables, coordinates_of(state), given, len(times))
     for name in observers:
         value = np.asarray(first[name])
         if value.dtype.kind not in "biufc":

@@ -15,9 +15,9 @@ import numpy as np
 from . import _check, output, parallel
 from .flow import GradientFlow, march, require_flow_and_stepper
 from .measures import TorusDensity
-from .recording import Record, density_layout
+from .recording import Record, layout_of, state_like
 from .status import Status
-from .steppers import ETDRK4
+from .steppers import ETDRK4, RK4
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def solve(
     flow: GradientFlow,
-    state: TorusDensity,
+    state: Any,
     *,
     t_end: float,
     stepper: Stepper | None = None,
@@ -47,9 +47,9 @@ def solve(
     Parameters
     ----------
     flow : GradientFlow
-    state : TorusDensity — μ_0
+    state : TorusDensity or Control — the state at time 0, of the kind the flow's pair moves
     t_end : float — final time, > 0
-    stepper : Stepper — default ``ETDRK4()``, adaptive
+    stepper : Stepper — default ``ETDRK4()`` for densities, adaptive; else ``RK4(tolerance=1e-4)``
     save_at : int or increasing floats — number of equally spaced saved times, both ends included, or the times
         themselves in ``[0, t_end]`` (0 and ``t_end`` are added if missing)
     observe : dict of name -> callable ``f(state)`` or ``f(t, state)`` — recorded at every save; number or array
@@ -89,7 +89,8 @@ def solve(
     >>> print(ds.status, dict(ds.sizes), f"{float(ds.height[-1]):.4f}")
     finished {'time': 11, 'x': 64} 1.0099
     """
-    stepper = ETDRK4() if stepper is None else stepper
+    if stepper is None:
+        stepper = ETDRK4() if isinstance(state, TorusDensity) else RK4(tolerance=1e-4)
     require_flow_and_stepper(flow, stepper)
     if max_steps is not None:
         _check.integer("max_steps", max_steps, "pass 1 or more, or leave it out", at_least=1)
@@ -115,13 +116,13 @@ def solve(
         record = Record(flow, stepper, observers, state)
         first = record.values(0.0, state, 0.0)
         given = {"seed": _seed(rng), **(attributes or {})}
-        layout = density_layout(flow, state, stepper, times, first, observers, given)
+        layout = layout_of(flow, state, stepper, times, first, observers, given)
         layout = replace(layout, restart_capacity=output.restart_capacity(record.pack(memory)))
         recorder, resumed = _recorder(layout, times, out, overwrite, resume)
         if resumed is not None and resumed.finished:
             return recorder.dataset()
         if resumed is not None and resumed.saved:
-            t, state = resumed.time, TorusDensity(resumed.values["density"], state.torus)
+            t, state = resumed.time, state_like(state, resumed.values)
             memory = record.unpack(t, state, resumed.restart or {})
         else:
             recorder.save(0, 0.0, first, record.pack(memory))

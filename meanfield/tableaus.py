@@ -19,7 +19,7 @@ class Tableau:
     a : tuple of tuples — strictly lower triangle, row i holds ``a_i0 … a_i,i-1``
     b : tuple — weights
     order : int — declared order of ``b``
-    embedded : tuple, one longer than ``b`` — weights of the embedded method of order ``order − 1``
+    embedded : tuple, one longer than ``b`` — weights of the method compared with: of order ``order − 1``, for Euler 2
     real_bound, imaginary_bound : float — stability interval ``[−real_bound, 0]`` and ``±i·imaginary_bound``
     source : str
     """
@@ -41,6 +41,28 @@ class Tableau:
     def __repr__(self) -> str:
         return f"Tableau({self.name}, order={self.order}, stages={len(self.b)})"
 
+
+euler = Tableau(
+    name="euler",
+    a=((),),
+    b=(1.0,),
+    order=1,
+    embedded=(1 / 2, 1 / 2),
+    real_bound=2.0,
+    imaginary_bound=0.0,
+    source="Euler 1768; on a control or on particles this is gradient descent, the step being the learning rate",
+)
+
+heun = Tableau(
+    name="heun",
+    a=((), (1.0,)),
+    b=(1 / 2, 1 / 2),
+    order=2,
+    embedded=(3 / 4, 0.0, 1 / 4),
+    real_bound=2.0,
+    imaginary_bound=0.0,
+    source="Heun 1900; Hairer, Nørsett & Wanner, Solving ODEs I (1993), II.1",
+)
 
 rk4 = Tableau(
     name="rk4",

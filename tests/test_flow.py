@@ -10,7 +10,7 @@ import pytest
 import meanfield as mf
 from meanfield.energies import Energy
 from meanfield.flow import PAIRS, march
-from meanfield.rates import PressureRate
+from meanfield.rates import FluxRate, KernelisedRate, PressureRate
 from meanfield.status import Status
 from meanfield.steppers import ETDRK4, RK4
 
@@ -38,11 +38,18 @@ class Foreign(Energy):
 
 def test_every_pair_of_the_table_runs():
     rho = bump()
-    energies = [mf.InternalEnergy(2), mf.L2Distance(rho), mf.KullbackLeibler(rho), mf.Potential(lambda x: 0 * x)]
-    assert {(mf.TorusDensity, type(energy), mf.Wasserstein) for energy in energies} == set(PAIRS)
-    for energy in [*energies, energies[0] + 2 * energies[3], 3 * (energies[1] + energies[2])]:
-        flow = mf.GradientFlow(energy, mf.Wasserstein())
-        assert isinstance(flow.rate(rho), PressureRate)
+    kernel = mf.SobolevKernel(order=2, length=0.1)
+    local = [mf.InternalEnergy(2), mf.L2Distance(rho), mf.KullbackLeibler(rho), mf.Potential(lambda x: 0 * x)]
+    quadratic = [mf.SobolevDistance(rho, order=1), mf.Interaction(kernel)]
+    geometries = [mf.Wasserstein(), mf.Kernelised(kernel)]
+    made = {(mf.TorusDensity, type(e), type(g)) for e in (*local, *quadratic) for g in geometries}
+    assert made | {(mf.Control, mf.Risk, mf.Hilbert)} == set(PAIRS)
+    forms = [(e, geometries[0], PressureRate) for e in (*local, local[0] + 2 * local[3], 3 * (local[1] + local[2]))]
+    forms += [(e, geometries[0], FluxRate) for e in (*quadratic, quadratic[0] + local[0])]
+    forms += [(e, geometries[1], KernelisedRate) for e in (*local, *quadratic, local[2] + 2 * quadratic[0])]
+    for energy, geometry, form in forms:
+        flow = mf.GradientFlow(energy, geometry)
+        assert isinstance(flow.rate(rho), form)
         t, state, info = next(mf.iterate(flow, rho, ETDRK4(dt=1e-5)))
         assert info.status is Status.RUNNING
         assert t == 1e-5
@@ -67,13 +74,13 @@ def test_equation(energy, text):
 @pytest.mark.parametrize(
     ("call", "names"),
     [
-        (lambda: mf.GradientFlow(mf.InternalEnergy(2), "wasserstein"), "geometry must be one of Wasserstein"),
+        (lambda: mf.GradientFlow(mf.InternalEnergy(2), "wasserstein"), "geometry must be one of .*Wasserstein"),
         (lambda: mf.GradientFlow("pme", mf.Wasserstein()), "energy must be an Energy"),
-        (lambda: mf.GradientFlow(Foreign(), mf.Wasserstein()), "supports the energies InternalEnergy, .*got Foreign"),
+        (lambda: mf.GradientFlow(Foreign(), mf.Wasserstein()), "supports the energies .*InternalEnergy, .*got Foreign"),
         (lambda: mf.GradientFlow(mf.InternalEnergy(2) + 2 * Foreign(), mf.Wasserstein()), "got Foreign"),
-        (lambda: FLOW.check(np.ones(8)), "state must be one of TorusDensity .*got ndarray"),
-        (lambda: FLOW.rate(None), "state must be one of TorusDensity"),
-        (lambda: mf.iterate(FLOW, np.ones(8), RK4()), "state must be one of TorusDensity"),
+        (lambda: FLOW.check(np.ones(8)), "must be one of TorusDensity .*got ndarray"),
+        (lambda: FLOW.rate(None), "must be one of TorusDensity"),
+        (lambda: mf.iterate(FLOW, np.ones(8), RK4()), "must be one of TorusDensity"),
     ],
 )
 def test_unsupported_pairs_are_refused_by_name(call, names):

@@ -27,7 +27,7 @@ ORDER = (
     ("models",),
     ("energies",),
     ("geometries",),
-    ("rates",),
+    ("rates", "velocities"),
     ("steppers",),
     ("flow",),
     ("balance",),

@@ -1,8 +1,21 @@
 """Energies: functionals of a state, with their L² differentials. They add and scale."""
 
 from .base import Energy, Multiple, Sum
-from .distances import KullbackLeibler, L2Distance
+from .distances import KullbackLeibler, L2Distance, SobolevDistance
+from .interaction import Interaction
 from .internal import InternalEnergy
 from .potential import Potential
+from .risk import Risk
 
-__all__ = ["Energy", "InternalEnergy", "KullbackLeibler", "L2Distance", "Multiple", "Potential", "Sum"]
+__all__ = [
+    "Energy",
+    "Interaction",
+    "InternalEnergy",
+    "KullbackLeibler",
+    "L2Distance",
+    "Multiple",
+    "Potential",
+    "Risk",
+    "SobolevDistance",
+    "Sum",
+]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .. import _check
 
 if TYPE_CHECKING:
-    from ..measures import TorusDensity
     from ..torus import Torus
 
 
@@ -22,25 +22,38 @@ class PowerTerm(NamedTuple):
     exponent: float
 
 
-class Energy(ABC):
-    """A functional E of a density with L² differential ``δE/δρ``; ``E1 + E2`` and ``λ E`` are energies.
+class InteractionTerm(NamedTuple):
+    """A term ``½ coefficient · Σ_k h(k)|ρ̂(k)|²`` of an energy, h a function of ``|2πk|²``, ``0 < h ≤ 1``."""
 
-    The energies of this package on densities are *local*: ``E(ρ) = ∫ f(ρ) + ∫ V ρ + const``. Their Wasserstein flow
-    is ``∂_tρ = ΔP(ρ) + div(ρ∇V)``, ``P' = ρf''``: :meth:`pressure` and :meth:`potential` say P and V, which is what
-    the short form of the flow, the splitting of exponential steppers and the bounds of explicit ones need.
+    coefficient: float
+    spectrum: Callable[[np.ndarray], np.ndarray]
+
+
+class Energy(ABC):
+    """A functional E of a state with L² differential; ``E1 + E2`` and ``λ E`` are energies.
+
+    An energy of densities says what it is made of: a *local* part ``∫ f(ρ) + ∫ V ρ``, whose Wasserstein flow is
+    ``∂_tρ = ΔP(ρ) + div(ρ∇V)`` with ``P' = ρf''`` (:meth:`pressure`, :meth:`potential`), and quadratic interactions
+    (:meth:`interaction`). The short form of a flow, the splitting of exponential steppers and the bounds of explicit
+    ones rest on these.
     """
 
     @abstractmethod
-    def value(self, state: TorusDensity) -> float:
-        """E(ρ)."""
+    def value(self, state: Any) -> float:
+        """E at the state."""
 
     @abstractmethod
-    def differential(self, state: TorusDensity) -> np.ndarray:
-        """δE/δρ on the grid, (n, …, n): ``dE(ρ + εφ)/dε = ⟨δE/δρ, φ⟩``."""
+    def differential(self, state: Any) -> np.ndarray:
+        """The L² differential: for densities δE/δρ on the grid, ``dE(ρ + εφ)/dε = ⟨δE/δρ, φ⟩``; for controls the
+        gradient in L²([0,1]×T^d)."""
 
-    @abstractmethod
     def pressure(self) -> tuple[PowerTerm, ...]:
-        """Terms of ``P(ρ) = Σ c_i ρ^{m_i}``, empty if the energy is linear in ρ."""
+        """Terms of ``P(ρ) = Σ c_i ρ^{m_i}``, empty if there is no nonlinear local part."""
+        return ()
+
+    def interaction(self) -> tuple[InteractionTerm, ...]:
+        """The quadratic interactions, with multiplier h."""
+        return ()
 
     def potential(self, torus: Torus) -> np.ndarray | None:
         """V on the grid (n, …, n), or None if the energy has no linear part."""
@@ -50,9 +63,18 @@ class Energy(ABC):
         """The energies this one is a sum of (itself alone, unless it is a sum)."""
         return (self,)
 
-    def check(self, state: TorusDensity) -> None:
+    def check(self, state: Any) -> None:
         """Refuse a state this energy is not defined on (a ``ValueError``)."""
         return None
+
+    def data(self, state: Any) -> tuple[np.ndarray, ...]:
+        """Arrays that tell this energy from others that print alike: targets, samples, landscapes."""
+        field = self.potential(state.torus)
+        return () if field is None else (field,)
+
+    def observables(self, state: Any) -> dict[str, tuple[tuple[str, ...], Any]]:
+        """What a run of this energy records beside the state: name -> (dimensions, value)."""
+        return {}
 
     def symbol(self, low: float, high: float) -> tuple[float, float]:
         """Bounds of the diffusivity ``P'(ρ)`` for ρ in ``[low, high]``: the flow linearises to ``P'(ρ)Δ`` plus less."""
@@ -77,14 +99,17 @@ class Sum(Energy):
 
     parts: tuple[Energy, ...]
 
-    def value(self, state: TorusDensity) -> float:
+    def value(self, state: Any) -> float:
         return sum(part.value(state) for part in self.parts)
 
-    def differential(self, state: TorusDensity) -> np.ndarray:
+    def differential(self, state: Any) -> np.ndarray:
         return sum(part.differential(state) for part in self.parts)  # type: ignore[return-value]
 
     def pressure(self) -> tuple[PowerTerm, ...]:
         return tuple(term for part in self.parts for term in part.pressure())
+
+    def interaction(self) -> tuple[InteractionTerm, ...]:
+        return tuple(term for part in self.parts for term in part.interaction())
 
     def potential(self, torus: Torus) -> np.ndarray | None:
         fields = [field for part in self.parts if (field := part.potential(torus)) is not None]
@@ -93,9 +118,15 @@ class Sum(Energy):
     def terms(self) -> tuple[Energy, ...]:
         return self.parts
 
-    def check(self, state: TorusDensity) -> None:
+    def check(self, state: Any) -> None:
         for part in self.parts:
             part.check(state)
+
+    def data(self, state: Any) -> tuple[np.ndarray, ...]:
+        return tuple(array for part in self.parts for array in part.data(state))
+
+    def observables(self, state: Any) -> dict[str, tuple[tuple[str, ...], Any]]:
+        return {name: value for part in self.parts for name, value in part.observables(state).items()}
 
 
 @dataclass(frozen=True)
@@ -108,14 +139,17 @@ class Multiple(Energy):
     def __post_init__(self) -> None:
         _check.positive("the multiple of an energy", self.factor, "change the sign inside a Potential instead")
 
-    def value(self, state: TorusDensity) -> float:
+    def value(self, state: Any) -> float:
         return self.factor * self.energy.value(state)
 
-    def differential(self, state: TorusDensity) -> np.ndarray:
+    def differential(self, state: Any) -> np.ndarray:
         return self.factor * self.energy.differential(state)
 
     def pressure(self) -> tuple[PowerTerm, ...]:
         return tuple(PowerTerm(self.factor * c, m) for c, m in self.energy.pressure())
+
+    def interaction(self) -> tuple[InteractionTerm, ...]:
+        return tuple(InteractionTerm(self.factor * c, h) for c, h in self.energy.interaction())
 
     def potential(self, torus: Torus) -> np.ndarray | None:
         field = self.energy.potential(torus)
@@ -125,5 +159,11 @@ class Multiple(Energy):
         parts = self.energy.terms()
         return (self,) if parts == (self.energy,) else tuple(Multiple(part, self.factor) for part in parts)
 
-    def check(self, state: TorusDensity) -> None:
+    def check(self, state: Any) -> None:
         self.energy.check(state)
+
+    def data(self, state: Any) -> tuple[np.ndarray, ...]:
+        return self.energy.data(state)
+
+    def observables(self, state: Any) -> dict[str, tuple[tuple[str, ...], Any]]:
+        return self.energy.observables(state)

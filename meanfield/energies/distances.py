@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .. import _check
 from ..measures import TorusDensity
 from ..torus import Torus
-from .base import Energy, PowerTerm
+from .base import Energy, InteractionTerm, PowerTerm
 
 
 def _same_grid(torus: Torus, target: TorusDensity) -> None:
@@ -55,6 +55,65 @@ class L2Distance(Energy):
     def potential(self, torus: Torus) -> np.ndarray:
         _same_grid(torus, self.target)
         return -self.target.values
+
+    def check(self, state: TorusDensity) -> None:
+        _same_grid(state.torus, self.target)
+
+
+@dataclass(frozen=True)
+class SobolevDistance(Energy):
+    """``E(ρ) = ½ Σ_k (1 + |2πk|²)^{−r} |ρ̂ − ρ̂*|²``, half the squared norm of H^{−r} (a maximum mean discrepancy).
+
+    Its differential is ``K * (ρ − ρ*)`` with ``K̂ = (1 + |2πk|²)^{−r}``.
+
+    Parameters
+    ----------
+    target : TorusDensity — ρ*
+    order : float — r ≥ 0; 0 is the L² distance
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the target is not a density, the order is negative; when it meets a state on another grid.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> torus = mf.Torus(32)
+    >>> wave, flat = (torus.density(lambda x, a=a: 1 + a * np.cos(2 * np.pi * x)) for a in (0.2, 0))
+    >>> value = mf.SobolevDistance(flat, order=1).value(wave)
+    >>> print(f"{value:.6f} {0.5 * 0.02 / (1 + 4 * np.pi**2):.6f}")
+    0.000247 0.000247
+    """
+
+    target: TorusDensity
+    order: float = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_target(self.target)
+        if _check.real("order", self.order, "pass r >= 0") < 0:
+            raise _check.fail("order must not be negative", repr(self.order), "pass r >= 0")
+
+    def spectrum(self, squared_wavenumber: np.ndarray) -> np.ndarray:
+        """``(1 + |2πk|²)^{−r}``."""
+        return (1.0 + squared_wavenumber) ** -self.order
+
+    def value(self, state: TorusDensity) -> float:
+        _same_grid(state.torus, self.target)
+        return 0.5 * state.torus.sobolev_norm(state.values - self.target.values, -self.order) ** 2
+
+    def differential(self, state: TorusDensity) -> np.ndarray:
+        _same_grid(state.torus, self.target)
+        torus = state.torus
+        modes = torus.coefficients(state.values - self.target.values)
+        return torus.values(self.spectrum(torus.squared_wavenumber) * modes)
+
+    def interaction(self) -> tuple[InteractionTerm, ...]:
+        return (InteractionTerm(1.0, self.spectrum),)
+
+    def potential(self, torus: Torus) -> np.ndarray:
+        _same_grid(torus, self.target)
+        return -torus.values(self.spectrum(torus.squared_wavenumber) * torus.coefficients(self.target.values))
 
     def check(self, state: TorusDensity) -> None:
         _same_grid(state.torus, self.target)

@@ -17,6 +17,7 @@ from ..status import Refusal, Status
 from ..tableaus import Tableau, rk4
 from ..torus import Kernel, Torus, flow_map
 from ..torus.continuity import Continuity
+from .density_training import DensityTraining
 
 UNRESOLVED = 1e-3  # share of the L2 norm of the initial density beyond the kept modes that asks for a warning
 
@@ -250,6 +251,12 @@ class DensityNODE:
                 f"a flow map must have det > 0 (got {low:.3g} on the grid); take more points, or a smoother control",
             )
         return phi
+
+    # ---- training --------------------------------------------------------------------------------------------
+
+    def problem(self, rho0: TorusDensity, loss: Loss, *, penalty: float = 0.0) -> DensityTraining:
+        """The risk as a function of the control alone; :class:`meanfield.energies.Risk` is made of it."""
+        return DensityTraining(self, rho0, loss, penalty)
 
     # ---- the pieces ------------------------------------------------------------------------------------------
 

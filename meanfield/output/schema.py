@@ -30,6 +30,12 @@ MASS = "mass"  # only where the state has one
 # State variables
 DENSITY, POSITIONS, WEIGHTS, CONTROL = "density", "positions", "weights", "control"
 
+# What the training of a neural ODE on densities records
+RISK, LOJASIEWICZ_SLOPE = "risk", "lojasiewicz_slope"
+CONTROL_NORM, CONTROL_SPEED = "control_norm", "control_speed"
+LEAST_DENSITY, GREATEST_DENSITY = "least_density", "greatest_density"
+LEAST_JACOBIAN, GREATEST_JACOBIAN = "least_jacobian", "greatest_jacobian"
+
 DESCRIPTIONS: dict[str, dict[str, Any]] = {
     TIME: {"long_name": "time t of the gradient flow", "units": "1"},
     X: {"long_name": "first coordinate on the unit torus", "units": "1"},
@@ -59,6 +65,14 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
     POSITIONS: {"long_name": "positions of the particles", "units": "1"},
     WEIGHTS: {"long_name": "weights of the particles", "units": "1"},
     CONTROL: {"long_name": "control v(s, .) on the layers", "units": "1"},
+    RISK: {"long_name": "risk, without the penalty", "units": "1"},
+    CONTROL_NORM: {"long_name": "norm of the control in L2([0, 1], V)", "units": "1"},
+    CONTROL_SPEED: {"long_name": "norm of the control in V on each layer", "units": "1"},
+    LEAST_DENSITY: {"long_name": "least value of the density at s = 1", "units": "1"},
+    GREATEST_DENSITY: {"long_name": "greatest value of the density at s = 1", "units": "1"},
+    LEAST_JACOBIAN: {"long_name": "least det DPhi of the flow map", "units": "1"},
+    GREATEST_JACOBIAN: {"long_name": "greatest det DPhi of the flow map", "units": "1"},
+    LOJASIEWICZ_SLOPE: {"long_name": "d log |dE|^2 / d log E since the last save", "units": "1"},
 }
 
 ATTRIBUTES = (

@@ -1,9 +1,20 @@
 """Steppers: pure ``init``/``step`` pairs that advance a gradient flow, each with a declared order."""
 
 from .base import StepInfo, Stepper
-from .explicit import RK4, SSPRK3, ExplicitRungeKutta
+from .explicit import RK4, SSPRK3, Euler, ExplicitRungeKutta, Heun
 from .exponential import ETDRK4
 from .finite_volume import FiniteVolume
 from .stabilised import RKC2
 
-__all__ = ["ETDRK4", "RK4", "RKC2", "SSPRK3", "ExplicitRungeKutta", "FiniteVolume", "StepInfo", "Stepper"]
+__all__ = [
+    "ETDRK4",
+    "RK4",
+    "RKC2",
+    "SSPRK3",
+    "Euler",
+    "ExplicitRungeKutta",
+    "FiniteVolume",
+    "Heun",
+    "StepInfo",
+    "Stepper",
+]

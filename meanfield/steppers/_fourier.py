@@ -46,6 +46,39 @@ class FourierMemory:
     spent: float = 0.0
     weights: Any = None
 
+    @property
+    def vector(self) -> np.ndarray:
+        """What an explicit stepper adds up."""
+        return self.coefficients
+
+    def bound(self, tableau: Tableau) -> float:
+        """Largest stable step of an explicit tableau."""
+        return explicit_bound(self, tableau)
+
+    def first_step(self) -> float:
+        """A cautious first step."""
+        return first_step(self)
+
+    def scratch(self, number: int) -> np.ndarray:
+        """Vectors for stages, (number, ...); their content is nobody's."""
+        return self.system.modes.scratch(number).reshape(number, *self.coefficients.shape)
+
+    def evaluate(self, stage: np.ndarray, out: np.ndarray) -> None:
+        """The rate at a stage."""
+        self.system.of(stage, out)
+
+    def complete(self, vector: np.ndarray) -> tuple[FourierMemory | None, Status, str]:
+        """The memory at a new vector, or why there is none."""
+        return complete(self, vector)
+
+    def relative(self, error: np.ndarray, after: np.ndarray) -> float:
+        """Size of an error relative to the state."""
+        return relative(self, error)
+
+    def pack(self) -> dict[str, np.ndarray]:
+        """The part that has a history, as arrays."""
+        return pack(self)
+
 
 def require_positive(state: TorusDensity) -> None:
     """Refuse a density that touches zero: its flow is not smooth there and a Fourier series does not represent it."""
@@ -79,8 +112,8 @@ def begin(flow: Any, state: TorusDensity) -> FourierMemory:
     system = flow.rate(state)
     coefficients = system.modes.forward(state.values)
     warn_unresolved(system.modes, state, coefficients)
-    stiffness = system.stiffness(float(state.values.min()), float(state.values.max()))
-    return FourierMemory(state, coefficients, system.at(state.values), stiffness, dt=math.nan, system=system)
+    rate = system.at(state.values)
+    return FourierMemory(state, coefficients, rate, system.stiffness(state.values), dt=math.nan, system=system)
 
 
 def complete(memory: FourierMemory, coefficients: np.ndarray) -> tuple[FourierMemory | None, Status, str]:
@@ -93,8 +126,9 @@ def complete(memory: FourierMemory, coefficients: np.ndarray) -> tuple[FourierMe
     if low <= TOUCHES_ZERO * high:
         return None, Status.NOT_POSITIVE, f"the density has minimum {low:.3g}"
     state = density_from_solver(values, memory.system.modes.torus)
-    stiffness = memory.system.stiffness(low, high)
-    after = replace(memory, state=state, coefficients=coefficients, rate=memory.system.at(values), stiffness=stiffness)
+    rate = memory.system.at(values)
+    stiffness = memory.system.stiffness(values)
+    after = replace(memory, state=state, coefficients=coefficients, rate=rate, stiffness=stiffness)
     return after, Status.RUNNING, ""
 
 
@@ -106,23 +140,25 @@ def relative(memory: FourierMemory, error: np.ndarray) -> float:
 
 
 def spectral_radius(memory: FourierMemory) -> float:
-    """Bound of the linearised rate's spectral radius on the kept modes, without drift: ``D·max|2πk|²``."""
-    return memory.stiffness.greatest * float(memory.system.modes.squared_wavenumber.max())
+    """Bound of the linearised rate's spectral radius on the kept modes, without drift: ``D·max λ``."""
+    return memory.stiffness.greatest * float(memory.system.damping.max())
 
 
 def explicit_bound(memory: FourierMemory, tableau: Tableau) -> float:
     """Largest stable step of an explicit tableau: ``dt (D·max|2πk|²/r + A·max|2πk_a|/i) ≤ 1``."""
     modes = memory.system.modes
     top = max(float(k.max()) for k in modes.wavenumbers)
-    diffusive = spectral_radius(memory) / tableau.real_bound
-    return 1.0 / max(diffusive + memory.stiffness.speed * top / tableau.imaginary_bound, 1e-300)
+    diffusive, drift = spectral_radius(memory) / tableau.real_bound, memory.stiffness.speed * top
+    if drift > 0 and tableau.imaginary_bound == 0:
+        raise _check.fail("a flow with drift needs a stepper stable for it", tableau.name, "use steppers.RK4 or SSPRK3")
+    return 1.0 / max(diffusive + (drift / tableau.imaginary_bound if drift > 0 else 0.0), 1e-300)
 
 
 def require_below(bound: float, dt: float | None, tableau: Tableau) -> None:
     """Refuse a step given by hand above a stability bound."""
     if dt is not None and dt > bound:
         raise _check.fail(
-            f"dt must not exceed the stability bound {bound:.3g} of {tableau.name} on this grid",
+            f"dt must not exceed the stability bound {bound:.3g} of {tableau.name} here",
             f"{dt:g}",
             "lower dt, or leave it out",
         )

@@ -1,4 +1,4 @@
-"""Explicit Runge–Kutta steppers, their stability bound computed and enforced."""
+"""Explicit Runge–Kutta steppers of densities, controls and particles, their stability bound computed and enforced."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ import numpy as np
 
 from .. import _check
 from ..measures import TorusDensity
-from ..status import Status
-from ..tableaus import Tableau, rk4, ssprk3
-from . import _fourier
+from ..status import Refusal, Status
+from ..tableaus import Tableau, euler, heun, rk4, ssprk3
+from . import _euclidean, _fourier
 from .base import Attempt, StepControl, StepInfo
+
+Memory = _fourier.FourierMemory | _euclidean.EuclideanMemory
+
+
+def begin(flow: Any, state: Any) -> Memory:
+    """Memory at a fresh state: densities are moved by their Fourier coefficients, all else as it is."""
+    return _fourier.begin(flow, state) if isinstance(state, TorusDensity) else _euclidean.begin(flow, state)
 
 
 @dataclass(frozen=True)
 class ExplicitRungeKutta:
-    """An explicit Runge–Kutta method on the kept Fourier modes; see :func:`RK4` and :func:`SSPRK3`.
+    """An explicit Runge–Kutta method; see :func:`Euler`, :func:`Heun`, :func:`RK4` and :func:`SSPRK3`.
 
     Parameters
     ----------
@@ -29,14 +36,16 @@ class ExplicitRungeKutta:
     Raises
     ------
     ValueError
-        From ``init``, if ``dt`` exceeds the stability bound or the density touches zero.
+        From ``init``, if ``dt`` exceeds the stability bound, or a density touches zero.
 
     Notes
     -----
-    Bound: ``dt (D·max|2πk|²/r + A·max|2πk_a|/i) ≤ 1`` with the greatest diffusivity D and drift A of the state, the
-    tableau's stability intervals ``[−r, 0]`` and ``±i``, maxima over kept modes. It scales as h²: for smooth data
-    :class:`ETDRK4` needs some hundred times fewer steps. Cost: one rate (a pruned FFT pair) a stage; the error
-    estimate is free.
+    Densities: bound ``dt (D·max λ/r + A·max|2πk_a|/i) ≤ 1`` with the greatest factor D of the linear part ``−Dλ(k)``
+    and drift A of the state, the tableau's stability intervals ``[−r, 0]`` and ``±i``, maxima over kept modes. For
+    diffusions it scales as h²: for smooth data :class:`ETDRK4` needs some hundred times fewer steps.
+    Controls and particles: bound ``r/Λ``, Λ the greatest curvature of the energy in its geometry, estimated by a power
+    iteration at the start and every 50 steps; a step in which the energy rises is refused.
+    Cost: one rate a stage (a pruned FFT pair for a density, a gradient for a control); the error estimate is free.
     """
 
     tableau: Tableau
@@ -53,23 +62,23 @@ class ExplicitRungeKutta:
         """Declared order."""
         return self.tableau.order
 
-    def bound(self, memory: _fourier.FourierMemory) -> float:
+    def bound(self, memory: Memory) -> float:
         """Largest stable step at the memory's state."""
-        return _fourier.explicit_bound(memory, self.tableau)
+        return memory.bound(self.tableau)
 
-    def init(self, flow: Any, state: TorusDensity) -> _fourier.FourierMemory:
+    def init(self, flow: Any, state: Any) -> Memory:
         """Memory at a fresh state; refuses a step above the stability bound."""
-        memory = _fourier.begin(flow, state)
+        memory = begin(flow, state)
         bound = self.bound(memory)
         _fourier.require_below(bound, self.dt, self.tableau)
         start = self.dt if self.dt is not None else 0.9 * bound
         if self.tolerance is not None and self.dt is None:
-            start = min(start, _fourier.first_step(memory))
+            start = min(start, memory.first_step())
         return replace(memory, dt=start)
 
     def step(
-        self, flow: Any, t: float, state: TorusDensity, memory: _fourier.FourierMemory, until: float = math.inf
-    ) -> tuple[TorusDensity, _fourier.FourierMemory, StepInfo]:
+        self, flow: Any, t: float, state: Any, memory: Memory, until: float = math.inf
+    ) -> tuple[Any, Memory, StepInfo]:
         """One step, never past ``until``."""
         if memory.state is not state:
             memory = self.init(flow, state)
@@ -81,37 +90,61 @@ class ExplicitRungeKutta:
         proposal = 0.9 * bound if free else min(memory.dt, 0.9 * bound if self.dt is None else bound)
         control = StepControl(self.tolerance, math.inf, self.order)
         after, dt, info = control.advance(t, until, proposal, lambda h: self._attempt(memory, h))
-        if after is None:
-            return state, memory, info
-        return after.state, replace(after, dt=dt), info
+        if after is not None:
+            return after.state, replace(after, dt=dt), info
+        if isinstance(memory, _euclidean.EuclideanMemory):  # the estimate of the bound may be old
+            memory = memory.estimated_anew()
+            now = self.bound(memory)
+            if free and now < 0.9 * bound:
+                return self.step(flow, t, state, memory, until)
+            info = replace(info, detail=f"{info.detail}; the step bound of {self.tableau.name} is about {now:.3g} here")
+        return state, memory, info
 
-    def _attempt(self, memory: _fourier.FourierMemory, h: float) -> Attempt:
+    def _attempt(self, memory: Memory, h: float) -> Attempt:
         from .._kernels.spectral import combine
 
-        u, shape, tableau = memory.coefficients, memory.coefficients.shape, self.tableau
-        scratch = memory.system.modes.scratch(len(tableau.b) + 1)
-        rates, stage = scratch[:-1], scratch[-1].reshape(shape)
-        rates[0] = memory.rate.reshape(-1)
+        u, tableau = memory.vector, self.tableau
+        scratch = memory.scratch(len(tableau.b) + 1)
+        rates, stage = scratch[:-1], scratch[-1]
+        rates[0] = memory.rate
+
+        def add_up(weights: tuple[float, ...], out: np.ndarray) -> None:
+            used = rates[: len(weights)].reshape(len(weights), -1)
+            combine(u.reshape(-1), h, np.array(weights), used, out.reshape(-1))
+
         with np.errstate(over="ignore", invalid="ignore"):
-            for i, row in enumerate(tableau.a[1:], start=1):
-                combine(u.reshape(-1), h, np.array(row), rates[:i], stage.reshape(-1))
-                memory.system.of(stage, rates[i].reshape(shape))
-            new = np.empty_like(u)
-            combine(u.reshape(-1), h, np.array(tableau.b), rates, new.reshape(-1))
-            after, status, detail = _fourier.complete(memory, new)
+            try:
+                for i, row in enumerate(tableau.a[1:], start=1):
+                    add_up(row, stage)
+                    memory.evaluate(stage, rates[i])
+                new = np.empty_like(u)
+                add_up(tableau.b, new)
+                after, status, detail = memory.complete(new)
+            except Refusal as refusal:
+                return Attempt(None, math.inf, refusal.status, str(refusal))
             if after is None:
                 return Attempt(None, math.inf, status, detail)
             gap = np.array(tableau.embedded) - np.array([*tableau.b, 0.0])
-            error = np.tensordot(gap[:-1], rates, 1).reshape(shape) + gap[-1] * after.rate
-            return Attempt(after, _fourier.relative(memory, h * error))
+            error = np.tensordot(gap[:-1], rates, 1) + gap[-1] * after.rate
+            return Attempt(after, memory.relative(h * error, after.vector))
 
-    def pack(self, memory: _fourier.FourierMemory) -> dict[str, np.ndarray]:
+    def pack(self, memory: Memory) -> dict[str, np.ndarray]:
         """The memory as plain arrays."""
-        return _fourier.pack(memory)
+        return memory.pack()
 
-    def unpack(self, flow: Any, state: TorusDensity, packed: dict[str, np.ndarray]) -> _fourier.FourierMemory:
+    def unpack(self, flow: Any, state: Any, packed: dict[str, np.ndarray]) -> Memory:
         """The memory of a restart record."""
-        return _fourier.unpack(flow, state, packed)
+        return (_fourier if isinstance(state, TorusDensity) else _euclidean).unpack(flow, state, packed)
+
+
+def Euler(*, dt: float | None = None, tolerance: float | None = None) -> ExplicitRungeKutta:
+    """Explicit Euler, order 1: gradient descent with learning rate ``dt``; see :class:`ExplicitRungeKutta`."""
+    return ExplicitRungeKutta(euler, dt, tolerance)
+
+
+def Heun(*, dt: float | None = None, tolerance: float | None = None) -> ExplicitRungeKutta:
+    """Heun's method, order 2; see :class:`ExplicitRungeKutta`."""
+    return ExplicitRungeKutta(heun, dt, tolerance)
 
 
 def RK4(*, dt: float | None = None, tolerance: float | None = None) -> ExplicitRungeKutta:

@@ -158,7 +158,7 @@ class ETDRK4:
         from .._kernels import spectral
 
         system, a = memory.system, memory.splitting
-        squared = system.modes.squared_wavenumber.reshape(-1)
+        squared = system.damping.reshape(-1)
         w = memory.weights
         if w is None or w.splitting != a or abs(w.dt - h) > 1e-12 * h:
             w = ETDWeights.build(squared, h, a)
@@ -188,6 +188,6 @@ class ETDRK4:
     def unpack(self, flow: Any, state: TorusDensity, packed: dict[str, np.ndarray]) -> _fourier.FourierMemory:
         """The memory of a restart record."""
         memory, since = _fourier.unpack(flow, state, packed), float(packed["weights_dt"])
-        squared = memory.system.modes.squared_wavenumber.reshape(-1)
+        squared = memory.system.damping.reshape(-1)
         weights = None if math.isnan(since) else ETDWeights.build(squared, since, memory.splitting)
         return replace(memory, weights=weights)

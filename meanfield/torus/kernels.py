@@ -54,8 +54,10 @@ class Kernel(ABC):
         """``K^{−1} * f``, the Riesz representative of ``⟨f, ·⟩_V``; inverse of :meth:`convolve` up to rounding."""
         return self._multiply(torus, f, self._weights(torus), clean=True)
 
-    def inner(self, torus: Torus, u: np.ndarray, v: np.ndarray) -> float:
+    def inner(self, torus: Torus, u: np.ndarray, v: np.ndarray, *, resolution: float | None = None) -> float:
         """``⟨u, v⟩_V`` of two grid functions, or two fields of one shape with any leading axes (summed over).
+
+        Coefficients at or below ``resolution`` count as zero; by default that of each grid function.
 
         Raises
         ------
@@ -67,11 +69,17 @@ class Kernel(ABC):
             raise _check.fail("u and v must have one shape", f"{u.shape} and {v.shape}", "use the same torus")
         weights, total = torus.mode_weights * self._weights(torus), 0.0
         for f, g in zip(_scalars(torus, u), _scalars(torus, v)):
-            a = significant(torus, f)
-            b = a if f is g or np.array_equal(f, g) else significant(torus, g)
+            a = significant(torus, f, resolution)
+            b = a if f is g or np.array_equal(f, g) else significant(torus, g, resolution)
             seen = (a != 0) & (b != 0)
             total += float(np.sum((weights * (a.real * b.real + a.imag * b.imag))[seen]))
         return total
+
+    @staticmethod
+    def resolution(torus: Torus, f: np.ndarray) -> float:
+        """The size of Fourier coefficients that rounding of grid values makes: ``8 eps`` of their root mean square
+        over ``n^{d/2}``."""
+        return ROUNDING * np.finfo(float).eps * math.sqrt(float(np.mean(f * f)) / torus.size)
 
     def norm(self, torus: Torus, u: np.ndarray) -> float:
         """``|u|_V``."""
@@ -105,11 +113,10 @@ def _scalars(torus: Torus, f: np.ndarray) -> np.ndarray:
     return f.reshape(-1, *torus.shape)
 
 
-def significant(torus: Torus, f: np.ndarray) -> np.ndarray:
+def significant(torus: Torus, f: np.ndarray, resolution: float | None = None) -> np.ndarray:
     """The Fourier coefficients of grid values on the half spectrum, those at the level of rounding set to zero."""
     modes = torus.coefficients(f)
-    level = ROUNDING * np.finfo(float).eps * math.sqrt(float(np.mean(f * f)) / torus.size)
-    modes[np.abs(modes) <= level] = 0
+    modes[np.abs(modes) <= (Kernel.resolution(torus, f) if resolution is None else resolution)] = 0
     return modes
 
 

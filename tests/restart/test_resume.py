@@ -159,7 +159,7 @@ OTHERS = {
     "stepper": ({"stepper": ETDRK4(dt=2e-4)}, ["parameters.stepper", "dt=0.0005", "dt=0.0002"]),
     "t_end": ({"t_end": 0.02}, ["parameters.t_end 0.01 in the file, 0.02 now", "parameters.save_at[1] 0.002 in the"]),
     "save_at": ({"save_at": 300}, ["parameters.save_at 6 entries in the file, 300 now"]),
-    "datum": ({"state": mf.Torus(32).density(lambda x: 1 + 0.5 * np.sin(2 * np.pi * x))}, ["initial_density_sha256"]),
+    "datum": ({"state": mf.Torus(32).density(lambda x: 1 + 0.5 * np.sin(2 * np.pi * x))}, ["initial_state_sha256"]),
     "grid": ({"state": bump(64)}, ["Torus(n=32, dim=1", "Torus(n=64, dim=1", "other values of x", "density ('time',"]),
     "dimension": ({"state": mf.Torus(8, dim=2).density(lambda x, y: 1 + 0 * x)}, ["dim=2", "y only now"]),
     "flow": ({"flow": mf.GradientFlow(mf.InternalEnergy(2), mf.Wasserstein())}, ["exponent=3", "exponent=2"]),

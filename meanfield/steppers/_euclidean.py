@@ -1,0 +1,143 @@
+"""Memory of explicit steppers for states that are moved as plain arrays: controls and particles."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..status import Status
+
+ITERATIONS = 12  # of the power iteration at the start: the greatest curvature to a few per cent
+AGAIN_EVERY = 50  # steps between later estimates, with half the iterations
+NUDGE = 1e-6  # size of the displacement in the difference of two velocities, relative to the state (or 1)
+RISE = 1e-12  # relative rise of the energy in a step that rounding explains
+
+
+class System(Protocol):
+    """A flow as a vector field on arrays."""
+
+    def vector(self, state: Any) -> np.ndarray: ...
+
+    def state(self, vector: np.ndarray) -> Any: ...
+
+    def velocity(self, state: Any) -> np.ndarray: ...
+
+    def energy(self, state: Any) -> float: ...
+
+    def direction(self, like: np.ndarray) -> np.ndarray:
+        """A fixed rough displacement, which starts the power iteration."""
+
+
+@dataclass(frozen=True)
+class EuclideanMemory:
+    """The state, its velocity (the next first stage), and what the step size rests on.
+
+    Parameters
+    ----------
+    state : Control or measure — the state the rest belongs to
+    rate : array — its velocity
+    energy : float — its energy
+    curvature : float — estimate of the greatest eigenvalue Λ of the energy's second derivative in the geometry
+    age : int — steps since that estimate
+    dt : float — proposed next step
+    system : System — the vector field; holds no history
+    """
+
+    state: Any
+    rate: np.ndarray
+    energy: float
+    curvature: float
+    age: int
+    dt: float
+    system: System
+
+    @property
+    def vector(self) -> np.ndarray:
+        """What an explicit stepper adds up."""
+        return self.system.vector(self.state)
+
+    def bound(self, tableau: Any) -> float:
+        """Largest stable step: the tableau's real interval over the greatest curvature."""
+        return tableau.real_bound / self.curvature if self.curvature > 0 else math.inf
+
+    def first_step(self) -> float:
+        """A cautious first step: a hundredth of the time scale of the greatest curvature."""
+        return 0.01 / self.curvature if self.curvature > 0 else 1.0
+
+    def scratch(self, number: int) -> np.ndarray:
+        """Vectors for stages, (number, ...)."""
+        return np.empty((number, *self.rate.shape))
+
+    def evaluate(self, stage: np.ndarray, out: np.ndarray) -> None:
+        """The velocity at a stage; a copy is moved, as states are kept by those who see them."""
+        out[...] = self.system.velocity(self.system.state(stage.copy()))
+
+    def complete(self, vector: np.ndarray) -> tuple[EuclideanMemory | None, Status, str]:
+        """The memory at a new vector, or why there is none: not finite, beyond the model, or an energy that rose."""
+        if not np.isfinite(vector).all():
+            return None, Status.NOT_FINITE, "a step has led to infinity"
+        state = self.system.state(vector)
+        rate = self.system.velocity(state)
+        energy = self.system.energy(state)
+        if not (math.isfinite(energy) and energy <= self.energy + RISE * abs(self.energy)):
+            return None, Status.UNSTABLE, f"the energy rose from {self.energy:.6g} to {energy:.6g}"
+        after = replace(self, state=state, rate=rate, energy=energy, age=self.age + 1)
+        if after.age >= AGAIN_EVERY:
+            after = replace(after, curvature=greatest_curvature(self.system, state, rate, ITERATIONS // 2), age=0)
+        return after, Status.RUNNING, ""
+
+    def estimated_anew(self) -> EuclideanMemory:
+        """The memory with the curvature at its state as it is now."""
+        curvature = greatest_curvature(self.system, self.state, self.rate, ITERATIONS)
+        return replace(self, curvature=curvature, age=0)
+
+    def relative(self, error: np.ndarray, after: np.ndarray) -> float:
+        """Root mean square of an error over that of the larger of the states before and after."""
+        size = max(float(np.mean(vector**2)) for vector in (self.vector, after))
+        ratio = math.sqrt(float(np.mean(error**2)) / size) if size > 0 else 0.0
+        return ratio if math.isfinite(ratio) else math.inf
+
+    def pack(self) -> dict[str, np.ndarray]:
+        """The part that has a history, as arrays."""
+        scalars = np.array([self.energy, self.curvature, float(self.age), self.dt])
+        return {"rate": self.rate, "scalars": scalars}
+
+
+def begin(flow: Any, state: Any) -> EuclideanMemory:
+    """Memory at a fresh state: one gradient for the velocity, some more for the greatest curvature."""
+    system = flow.rate(state)
+    rate = system.velocity(state)
+    curvature = greatest_curvature(system, state, rate, ITERATIONS)
+    return EuclideanMemory(state, rate, system.energy(state), curvature, 0, math.nan, system)
+
+
+def unpack(flow: Any, state: Any, packed: dict[str, np.ndarray]) -> EuclideanMemory:
+    """The memory a record was packed from; ``state`` is the saved state."""
+    energy, curvature, age, dt = (float(x) for x in packed["scalars"])
+    return EuclideanMemory(state, packed["rate"], energy, curvature, int(age), dt, flow.rate(state))
+
+
+def greatest_curvature(system: System, state: Any, rate: np.ndarray, iterations: int) -> float:
+    """Power iteration for the greatest ``|d velocity|/|d state|``, by differences of velocities.
+
+    The velocity is minus the gradient, so this is the greatest eigenvalue (in size) of the energy's second derivative
+    in its geometry, from below; one velocity an iteration.
+    """
+    vector = system.vector(state)
+    size = NUDGE * max(1.0, float(np.abs(vector).max()))
+    direction, growth = system.direction(rate), 0.0
+    top = float(np.abs(rate).max())
+    if top > 0:
+        direction = direction + rate / top
+    for _ in range(iterations):
+        height = float(np.abs(direction).max())
+        if not height > 0:
+            return growth
+        direction = direction * (size / height)
+        change = rate - system.velocity(system.state(vector + direction))
+        growth = math.sqrt(float(np.sum(change**2)) / float(np.sum(direction**2)))
+        direction = change
+    return growth
