@@ -68,7 +68,7 @@ def run(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     ``function`` must release the GIL to gain anything, write only to its own part, and not call :func:`run`.
     """
     global _pool
-    if _threads == 1 or len(items) == 1:
+    if _threads == 1 or len(items) < 2:
         return [function(item) for item in items]
     if _pool is None:
         _pool = ThreadPoolExecutor(_threads, thread_name_prefix="meanfield")

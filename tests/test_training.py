@@ -1,0 +1,225 @@
+"""Training as a gradient flow of controls: steppers, step bounds, balance, statuses, the Hilbert geometry."""
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.status import Status
+from meanfield.steppers._euclidean import greatest_curvature
+
+KERNEL = mf.SobolevKernel(order=2.5, length=0.1)
+TORUS = mf.Torus(32)
+RHO0 = TORUS.density(lambda x: 1 + 0.2 * np.cos(2 * np.pi * x))
+TARGET = TORUS.density(lambda x: 1 + 0.2 * np.sin(2 * np.pi * x))
+NODE = mf.DensityNODE(TORUS, KERNEL, depth=8)
+
+
+def training(loss=None, penalty=0.0):
+    risk = mf.Risk(NODE, RHO0, mf.L2Distance(TARGET) if loss is None else loss, penalty=penalty)
+    return mf.GradientFlow(risk, mf.Hilbert(KERNEL))
+
+
+def rough(seed, size=0.05):
+    values = KERNEL.convolve(TORUS, np.random.default_rng(seed).standard_normal(NODE.control_shape))
+    return mf.Control(size * values / np.abs(values).max(), TORUS)
+
+
+def march(stepper, t_end=0.2, flow=None, state=None):
+    for t, state, info in mf.iterate(flow or training(), state or NODE.zero(), stepper, until=t_end):
+        assert info.status is Status.RUNNING, info
+    return state.values
+
+
+# ---- the geometry -----------------------------------------------------------------------------------------------
+
+
+def test_velocity_is_minus_the_gradient_and_its_norm_the_slope():
+    flow, v = training(), rough(0)
+    differential = flow.energy.differential(v)
+    velocity = flow.geometry.velocity(v, differential)
+    np.testing.assert_allclose(velocity, -NODE.gradient(v, RHO0, mf.L2Distance(TARGET)), rtol=0, atol=1e-15)
+    squared = np.mean([KERNEL.inner(TORUS, layer, layer) for layer in velocity])
+    assert flow.geometry.squared_norm(v, differential) == pytest.approx(squared, rel=1e-12)
+
+
+def test_distance_is_the_norm_of_the_difference():
+    a, b = rough(0), rough(1)
+    geometry = mf.Hilbert(KERNEL)
+    assert geometry.measures(a)
+    expected = NODE.norm(a.values - b.values)
+    assert geometry.distance(a, b) == pytest.approx(expected, rel=1e-12)
+    assert geometry.distance(a, b) == geometry.distance(b, a)
+    assert geometry.distance(a, a) == 0
+
+
+# ---- the energy -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.3])
+@pytest.mark.parametrize(
+    "loss", [mf.L2Distance(TARGET), mf.KullbackLeibler(TARGET), mf.SobolevDistance(TARGET, order=1)]
+)
+def test_differential_of_the_risk_is_its_derivative(loss, penalty):
+    risk, v, dv, h = mf.Risk(NODE, RHO0, loss, penalty=penalty), rough(0), rough(1).values, 1e-3
+    values = [risk.value(mf.Control(v.values + s * h * dv, TORUS)) for s in (-2, -1, 1, 2)]
+    slope = (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * h)
+    found = float(np.sum(risk.differential(v) * dv) / (NODE.depth * TORUS.size))
+    assert found == pytest.approx(slope, rel=1e-8)
+    assert risk.value(v) == pytest.approx(NODE.risk(v, RHO0, loss) + 0.5 * penalty * NODE.norm(v) ** 2, rel=1e-14)
+
+
+def test_the_risk_remembers_the_last_state_only(monkeypatch):
+    calls = []
+    problem = type(training().energy.problem)
+    original = problem.value_and_differential
+    monkeypatch.setattr(problem, "value_and_differential", lambda self, v: calls.append(v) or original(self, v))
+    risk, a, b = training().energy, rough(0), rough(1)
+    first = risk.differential(a)
+    assert risk.differential(a) is first
+    risk.value(a)
+    assert len(calls) == 1
+    risk.differential(b)
+    np.testing.assert_array_equal(risk.differential(a), first)
+    assert len(calls) == 3
+    with pytest.raises(ValueError, match="read-only"):
+        first[...] = 0
+
+
+# ---- steppers ---------------------------------------------------------------------------------------------------
+
+
+def test_euler_is_gradient_descent():
+    dt, v = 0.01, np.zeros(NODE.control_shape)
+    for _ in range(3):
+        v = v - dt * NODE.gradient(v, RHO0, mf.L2Distance(TARGET))
+    np.testing.assert_allclose(march(mf.steppers.Euler(dt=dt), 3 * dt), v, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("make", "order", "finest"),
+    [
+        (mf.steppers.Euler, 1, 2e-2),
+        (mf.steppers.Heun, 2, 3e-4),
+        (mf.steppers.SSPRK3, 3, 3e-6),
+        (mf.steppers.RK4, 4, 1e-7),
+    ],
+)
+def test_orders(make, order, finest):
+    t_end = 0.02
+    reference = march(mf.steppers.RK4(dt=t_end / 48), t_end)
+    steps = [4, 6, 8, 12]
+    errors = [np.abs(march(make(dt=t_end / n), t_end) - reference).max() / np.abs(reference).max() for n in steps]
+    slope = np.polyfit(np.log(steps), np.log(errors), 1)[0]
+    assert slope == pytest.approx(-order, abs=0.1), errors
+    assert errors[-1] < finest, errors
+
+
+def test_stable_step_is_the_reciprocal_of_the_greatest_curvature():
+    """At v = 0 mode k of ρ_1 near ρ = 1 moves at the rate |2πk|² K̂(k) of the kernelised flow; K averages over depth."""
+    flat = TORUS.density(lambda x: 1 + 0 * x)
+    target = TORUS.density(lambda x: 1 + 1e-3 * np.cos(2 * np.pi * x))
+    flow = mf.GradientFlow(mf.Risk(NODE, flat, mf.L2Distance(target)), mf.Hilbert(KERNEL))
+    squared = (2 * np.pi * np.arange(1, 17)) ** 2
+    rates = squared * KERNEL.spectrum(squared)
+    memory = mf.steppers.Euler().init(flow, NODE.zero())
+    assert memory.curvature == pytest.approx(rates.max(), rel=0.05)
+    system = flow.rate(NODE.zero())
+    assert greatest_curvature(system, NODE.zero(), memory.rate, 80) == pytest.approx(rates.max(), rel=2e-3)
+
+
+def test_a_step_above_the_bound_is_refused_before_any_work():
+    with pytest.raises(ValueError, match=r"dt must not exceed the stability bound 0\.\d+ of euler here \(got 5\)"):
+        mf.solve(training(), NODE.zero(), t_end=10, stepper=mf.steppers.Euler(dt=5))
+
+
+def test_divergence_ends_with_a_status_that_names_the_bound():
+    """The target is higher than the datum, so the curvature grows on the way: the step was below the bound at first."""
+    far, start = TORUS.density(lambda x: 1 + 0.9 * np.cos(2 * np.pi * x)), NODE.zero()
+    flow = mf.GradientFlow(mf.Risk(NODE, RHO0, mf.L2Distance(far)), mf.Hilbert(KERNEL))
+    stepper = mf.steppers.Euler(dt=1.9 / mf.steppers.Euler().init(flow, start).curvature)
+    *_, (_, state, info) = mf.iterate(flow, start, stepper, until=10)
+    assert info.status is Status.UNSTABLE
+    assert "the energy rose from" in info.detail
+    assert "the step bound of euler is about" in info.detail
+    assert np.isfinite(state.values).all()
+
+
+def test_a_control_that_outgrows_the_depth_ends_with_the_depth_that_would_do():
+    shallow = mf.DensityNODE(TORUS, KERNEL, depth=1)
+    far = TORUS.density(lambda x: 1 + 0.9 * np.cos(2 * np.pi * (x - 0.5)))
+    near = TORUS.density(lambda x: 1 + 0.9 * np.cos(2 * np.pi * x))
+    flow = mf.GradientFlow(mf.Risk(shallow, near, mf.L2Distance(far)), mf.Hilbert(KERNEL))
+    with pytest.warns(RuntimeWarning, match="use depth="):
+        ds = mf.solve(flow, mf.Control(0.01 * np.sin(2 * np.pi * TORUS.points)[None], TORUS), t_end=50.0,
+                      stepper=mf.steppers.Euler(), progress=False)  # fmt: skip
+    assert ds.status == "unstable"
+    assert np.isfinite(ds.control).all()
+
+
+def test_adaptive_steps_keep_the_balance():
+    ds = mf.solve(
+        training(), NODE.zero(), t_end=1.0, save_at=61, stepper=mf.steppers.RK4(tolerance=1e-4), progress=False
+    )
+    drop = float(ds.energy[0] - ds.energy[-1])
+    assert ds.status == "finished"
+    assert np.diff(ds.energy).max() <= 0
+    assert abs(ds.balance_defect_velocity[-1]) < 1e-3 * drop
+    assert abs(ds.balance_defect[-1]) < 0.1 * drop  # first order in the spacing of saves
+    np.testing.assert_allclose(ds.path_length[-1], NODE.norm(ds.control[-1].values), rtol=0.2)
+    assert ds.control_norm[-1] <= ds.path_length[-1] * (1 + 1e-9)
+    slope = np.diff(np.log(ds.dissipation[-2:])) / np.diff(np.log(ds.energy[-2:]))
+    assert ds.lojasiewicz_slope[-1] == pytest.approx(float(slope[0]), rel=1e-12)
+
+
+@pytest.mark.parametrize("stepper", [mf.steppers.Euler(), mf.steppers.RK4(tolerance=1e-3), mf.steppers.Heun(dt=0.02)])
+def test_a_resumed_training_has_the_same_bits(stepper, tmp_path):
+    class CutOff(Exception):
+        pass
+
+    def watch(t, state):
+        if t > 0.5 and cut:
+            raise CutOff
+        return t
+
+    def run(**options):
+        return mf.solve(training(), NODE.zero(), t_end=0.8, save_at=5, stepper=stepper, observe={"t": watch},
+                        progress=False, **options)  # fmt: skip
+
+    cut = False
+    whole = run()
+    cut = True
+    with pytest.raises(CutOff):
+        run(out=tmp_path / "run.h5")
+    cut = False
+    again = run(out=tmp_path / "run.h5", resume=True)
+    assert again.status == "finished"
+    for name in set(whole.data_vars) - {"wall_time"}:
+        np.testing.assert_array_equal(again[name], whole[name], err_msg=name)
+
+
+def test_memory_is_a_value_that_packs():
+    flow, stepper = training(), mf.steppers.RK4(tolerance=1e-4)
+    state, memory = NODE.zero(), stepper.init(flow, NODE.zero())
+    for _ in range(3):
+        state, memory, _ = stepper.step(flow, 0.0, state, memory)
+    packed = {name: np.array(value) for name, value in stepper.pack(memory).items()}
+    again = stepper.unpack(flow, state, packed)
+    one, _, first = stepper.step(flow, 0.0, state, memory)
+    two, _, second = stepper.step(flow, 0.0, state, again)
+    np.testing.assert_array_equal(one.values, two.values)
+    assert first == second
+
+
+def test_pairs_and_states_are_refused_by_name():
+    with pytest.raises(TypeError, match=r"Hilbert must be one of Control .*got TorusDensity"):
+        training().check(RHO0)
+    with pytest.raises(TypeError, match=r"Wasserstein supports the energies .*got Risk"):
+        mf.GradientFlow(training().energy, mf.Wasserstein())
+    with pytest.raises(TypeError, match=r"moves a TorusDensity \(got Control\)"):
+        mf.solve(training(), NODE.zero(), t_end=1, stepper=mf.steppers.ETDRK4())
+    with pytest.raises(ValueError, match="penalty must not be negative"):
+        mf.Risk(NODE, RHO0, mf.L2Distance(TARGET), penalty=-1)
+    with pytest.raises(TypeError, match="model must be a model"):
+        mf.Risk(RHO0, RHO0)
+    with pytest.raises(ValueError, match="must have one mass"):
+        mf.Risk(NODE, RHO0, mf.L2Distance(TORUS.density(lambda x: 2 + 0 * x)))
