@@ -20,8 +20,9 @@ from .energies import (
     SobolevDistance,
 )
 from .geometries import Geometry, Hilbert, Kernelised, Wasserstein
+from .kernelised import KernelisedRate
 from .measures import Control, TorusDensity
-from .rates import FluxRate, KernelisedRate, PressureRate
+from .rates import FluxRate, PressureRate
 from .status import Status
 from .steppers.base import StepInfo, Stepper
 from .velocities import VelocityField

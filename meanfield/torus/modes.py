@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -62,6 +62,11 @@ class Modes:
     def squared_wavenumber(self) -> np.ndarray:
         """``|2πk|²``, compact shape."""
         return np.ascontiguousarray(np.broadcast_to(sum(k**2 for k in self.wavenumbers), self.shape))
+
+    @cached_property
+    def steepest(self) -> np.ndarray:
+        """``max_a|2πk_a|``, compact shape."""
+        return np.ascontiguousarray(np.broadcast_to(reduce(np.maximum, map(np.abs, self.wavenumbers)), self.shape))
 
     @cached_property
     def weights(self) -> np.ndarray:
@@ -165,6 +170,26 @@ class Modes:
             values = whole[slab]
             work.inverse_slab(slab, values)
             pointwise(values)
+            work.forward_slab(values, slab)
+
+        parallel.run(one, work.slabs)
+        work.gather(multiplier, out)
+        return out
+
+    def weighted_slope(
+        self, coefficients: np.ndarray, axis: int, weight: np.ndarray, *, multiplier: np.ndarray, out: np.ndarray
+    ) -> np.ndarray:
+        """Kept coefficients of ``w ∂_a f`` times a multiplier, f given by its coefficients, w by grid values.
+
+        Slab by slab, as :meth:`through`.
+        """
+        work, whole = self.spectra[0], self._values  # made here, see forward
+        work.scatter(coefficients, axis)
+
+        def one(slab: slice) -> None:
+            values = whole[slab]
+            work.inverse_slab(slab, values)
+            values *= weight[slab]
             work.forward_slab(values, slab)
 
         parallel.run(one, work.slabs)
