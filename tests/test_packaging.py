@@ -23,7 +23,7 @@ ORDER = (
     ("_share_paths", "parallel", "tableaus", "transforms", "output"),
     ("torus",),
     ("measures",),
-    ("particles", "distances", "theory"),
+    ("particles", "distances", "theory", "data"),
     ("models",),
     ("energies",),
     ("geometries",),
