@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -169,35 +169,52 @@ class DensityNODE:
 
     def risk_and_gradient(self, v: Control | np.ndarray, rho0: TorusDensity, loss: Loss) -> tuple[float, np.ndarray]:
         """Both from one forward pass."""
-        risk, gradient = self.risk_and_differential(v, rho0, loss)
-        for layer in gradient:  # one layer at a time: a second array of this size is the largest of all
-            layer[...] = self.kernel.convolve(self.torus, layer)
-        return risk, gradient
+        multiplier = self.kernel.multiplier(self.torus) * (self.depth / self.torus.size)
+        spectrum = self._equation.modes.spectra[0]
+
+        def convolve(momentum: np.ndarray, out: np.ndarray) -> None:
+            for component, result in zip(momentum, out):
+                spectrum.convolve(component, multiplier, result)
+
+        return self._risk_and(convolve, v, rho0, loss)
 
     def risk_and_differential(
         self, v: Control | np.ndarray, rho0: TorusDensity, loss: Loss
     ) -> tuple[float, np.ndarray]:
         """Both from one forward pass."""
+        return self._risk_and(lambda momentum, out: np.multiply(momentum, self.depth, out=out), v, rho0, loss)
+
+    def _risk_and(
+        self, represent: Callable[[np.ndarray, np.ndarray], object], v: Control | np.ndarray, rho0: TorusDensity, loss: Loss
+    ) -> tuple[float, np.ndarray]:
+        """The risk, and the derivative by each layer as ``represent(derivative, out)`` writes it.
+
+        Until the adjoint reaches a layer, its place in the result holds what the adjoint will read of it.
+        """
         self.check(rho0, loss)
-        velocities, start = self._velocities(v), self._start(rho0)
-        every = 1 if self.checkpoints is None else -(-self.depth // self.checkpoints)
-        kept, u = [start], start
-        for layer, u in enumerate(self._march(start, velocities), start=1):
-            if layer % every == 0 and layer < self.depth:
+        velocities, start, equation = self._velocities(v), self._start(rho0), self._equation
+        out = np.empty(self.control_shape)
+        every = self.depth if self.checkpoints is None else -(-self.depth // self.checkpoints)
+        kept, u = [], start
+        for layer, velocity in enumerate(velocities):
+            if layer % every == 0:
                 kept.append(u)
+            last = len(kept) * every >= self.depth
+            u = equation.forward(u, velocity, equation.record(out[layer]) if last else None)
         end = density_from_solver(self._back_on_grid(rho0, start, u), self.torus)
         risk = loss.value(end)
-        potential = self._equation.modes.forward(loss.differential(end))
+        potential = equation.modes.forward(loss.differential(end))
+        momentum = np.empty((self.torus.dim, *self.torus.shape))
         del u, end
-        out = np.zeros(self.control_shape)
-        while kept:
-            first = (len(kept) - 1) * every
-            last = min(first + every, self.depth)
-            inside = [kept.pop()]
-            inside += self._march(inside[0], velocities[first : last - 1])
-            for layer in range(last - 1, first - 1, -1):
-                potential = self._equation.adjoint(inside.pop(), potential, velocities[layer], out[layer])
-        out *= self.depth
+        for first in range((len(kept) - 1) * every, -1, -every):
+            layers, u = range(first, min(first + every, self.depth)), kept.pop()
+            if layers.stop < self.depth:
+                for layer in layers:
+                    u = equation.forward(u, velocities[layer], equation.record(out[layer]))
+            for layer in reversed(layers):
+                momentum[...] = 0.0
+                potential = equation.adjoint(equation.record(out[layer]), potential, velocities[layer], momentum)
+                represent(momentum, out[layer])
         return risk, out
 
     # ---- flow map --------------------------------------------------------------------------------------------
