@@ -6,7 +6,9 @@ import numpy as np
 
 from ._compile import compiled
 
-PIECE = 1024  # numbers a pass takes at once where several loops run over them: a few such pieces fit a first-level cache
+PIECE = (
+    1024  # numbers a pass takes at once where several loops run over them: a few such pieces fit a first-level cache
+)
 
 
 @compiled
@@ -287,20 +289,22 @@ def multiply_add_numpy(a, b, c, d, out):
 
 
 @compiled
-def transport_stage(density, velocity, slopes, gradient, low, high):
-    """On points low … high−1: ``gradient_a += density · slopes_a``; ``slopes_0`` becomes ``Σ_a velocity_a slopes_a``.
+def transport_stage(density, velocity, gradient, low, slopes):
+    """``gradient_a += density · slopes_a``; ``slopes_0`` becomes ``Σ_a velocity_a slopes_a``.
 
-    density (N,), the others (d, N); in pieces that stay in the first-level cache.
+    density (N,), velocity and gradient (d, N), slopes (d, m): those of the m points from ``low`` on. In pieces that
+    stay in the first-level cache.
     """
-    for start in range(low, high, PIECE):
-        stop = min(start + PIECE, high)
-        rho, total = density[start:stop], slopes[0, start:stop]
+    for start in range(0, slopes.shape[1], PIECE):
+        stop = min(start + PIECE, slopes.shape[1])
+        here = slice(low + start, low + stop)
+        rho, total = density[here], slopes[0, start:stop]
         for a in range(slopes.shape[0]):
-            slope, change = slopes[a, start:stop], gradient[a, start:stop]
+            slope, change = slopes[a, start:stop], gradient[a, here]
             for i in range(rho.size):
                 change[i] += rho[i] * slope[i]
         for a in range(slopes.shape[0]):
-            slope, speed = slopes[a, start:stop], velocity[a, start:stop]
+            slope, speed = slopes[a, start:stop], velocity[a, here]
             if a == 0:
                 for i in range(rho.size):
                     total[i] *= speed[i]
@@ -309,8 +313,33 @@ def transport_stage(density, velocity, slopes, gradient, low, high):
                     total[i] += speed[i] * slope[i]
 
 
-def transport_stage_numpy(density, velocity, slopes, gradient, low, high):
+def transport_stage_numpy(density, velocity, gradient, low, slopes):
     """NumPy twin of :func:`transport_stage`."""
-    part = np.s_[:, low:high]
-    gradient[part] += density[low:high] * slopes[part]
-    slopes[0, low:high] = (velocity[part] * slopes[part]).sum(axis=0)
+    here = slice(low, low + slopes.shape[1])
+    gradient[:, here] += density[here] * slopes
+    slopes[0] = (velocity[:, here] * slopes).sum(axis=0)
+
+
+@compiled
+def greatest_sum(field):
+    """``max_i Σ_a |field[a, i]|`` of a field (d, N) in one pass; NaN if any entry is not finite.
+
+    A running maximum for each place within a piece: one number for all would keep the loop from vectorising.
+    """
+    highest, outside = np.zeros(PIECE), np.zeros(PIECE)
+    for low in range(0, field.shape[1], PIECE):
+        total = np.abs(field[0, low : low + PIECE])
+        for a in range(1, field.shape[0]):
+            part = field[a, low : low + PIECE]
+            for i in range(total.size):
+                total[i] += abs(part[i])
+        for i in range(total.size):
+            highest[i] = total[i] if total[i] > highest[i] else highest[i]
+            outside[i] += 0.0 * total[i]
+    return highest.max() + outside.sum()
+
+
+def greatest_sum_numpy(field):
+    """NumPy twin of :func:`greatest_sum`."""
+    total = np.abs(field).sum(axis=0)
+    return float(total.max()) if np.isfinite(total).all() else float("nan")

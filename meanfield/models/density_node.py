@@ -49,8 +49,9 @@ class DensityNODE:
     depth : int — L
     substeps : int — r
     tableau : Tableau — the Runge–Kutta method, order 4 by default
-    checkpoints : int or None — densities kept between layers for the gradient; None keeps all L. With c of them the
-        others are computed again, one forward pass more, and c + L/c are in memory at once (``√L`` is best)
+    checkpoints : int or None — None: whatever the gradient's computation reads again is written where the gradient
+        will stand, at no memory of its own. With c ≥ 2 of them only c densities are kept between layers, and the rest
+        is computed again: up to one forward pass more, the same bits
 
     Raises
     ------
@@ -60,9 +61,10 @@ class DensityNODE:
 
     Notes
     -----
-    Cost of a risk, in pruned transforms of n^d points: ``4Lr(1 + d)``; of a gradient 2.8 times as much, and
-    ``2Ld`` full ones for K. Memory beyond control and gradient: L + 12 compact densities (0.45 n^d numbers in d = 2)
-    and some 12 grids. An instance owns scratch space and serves one caller at a time.
+    Cost of a risk, in pruned transforms of n^d points: ``4Lr(1 + d)`` for four stages; of a gradient ``4Lr(3 + 2d)``,
+    and ``2Ld`` full ones for K. In d = 1, or with r > 1, a layer's stages do not fit its place in the gradient: they
+    are computed again, ``4Lr(1 + d)`` more. Memory beyond control and gradient: ``2d + 8`` densities, whatever L (and
+    0.45 n^d numbers a checkpoint in d = 2). An instance owns scratch space and serves one caller at a time.
 
     References
     ----------
@@ -185,7 +187,11 @@ class DensityNODE:
         return self._risk_and(lambda momentum, out: np.multiply(momentum, self.depth, out=out), v, rho0, loss)
 
     def _risk_and(
-        self, represent: Callable[[np.ndarray, np.ndarray], object], v: Control | np.ndarray, rho0: TorusDensity, loss: Loss
+        self,
+        represent: Callable[[np.ndarray, np.ndarray], object],
+        v: Control | np.ndarray,
+        rho0: TorusDensity,
+        loss: Loss,
     ) -> tuple[float, np.ndarray]:
         """The risk, and the derivative by each layer as ``represent(derivative, out)`` writes it.
 
@@ -349,10 +355,10 @@ class DensityNODE:
                 "start from node.zero()",
             )
         for layer, velocity in enumerate(values):
-            speed = float(np.abs(velocity).max())
+            speed = self._equation.speed(velocity)
             if not math.isfinite(speed):
                 raise Refusal(Status.NOT_FINITE, f"a control must be finite (got {speed} in layer {layer}); check it")
-            if stable and self._equation.step > (bound := self._equation.greatest_step(velocity)):
+            if stable and self._equation.step > (bound := self._equation.greatest_step(speed)):
                 needed = math.ceil(self.depth * self._equation.step / bound)
                 raise Refusal(
                     Status.UNSTABLE,

@@ -8,7 +8,6 @@ transport equation with reversed depth; Runge–Kutta steps in ``A_v`` are trans
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -35,9 +34,9 @@ class Continuity:
 
     Notes
     -----
-    Cost of a stage: ``1 + d`` pruned real transforms forward, ``2 + d`` in the adjoint. Scratch: ``2d + 1`` grids and
-    s + 1 compact densities for s stages, and r + s more where a layer's stages must be computed again. An instance
-    serves one caller at a time.
+    Cost of a stage: ``1 + d`` pruned real transforms forward, ``2 + d`` in the adjoint. Scratch: ``d + 1`` grids, some
+    blocks, s + 1 compact densities for s stages; and r + s of these where a layer's stages must be computed again.
+    An instance serves one caller at a time.
     """
 
     def __init__(self, torus: Torus, tableau: Tableau, substeps: int, step: float) -> None:
@@ -49,38 +48,49 @@ class Continuity:
         self._rates = np.empty((self._b.size, *self.modes.shape), dtype=np.complex128)
         self._stage = np.empty(self.modes.shape, dtype=np.complex128)
         self._density = np.empty(torus.shape)
-        self._fields = np.empty((torus.dim, *torus.shape))
 
     @cached_property
-    def blocks(self) -> list[list[slice]]:
-        """For each thread's slab of the first axis, the blocks of rows that stay in cache."""
-        n, rest = self.torus.n, self.torus.size // self.torus.n
-        rows = n if self.torus.dim == 1 else max(1, POINTS_IN_CACHE // rest)
-        return [
-            [slice(low, min(low + rows, slab.stop)) for low in range(slab.start, slab.stop, rows)]
-            for slab in self.modes.spectra[0].slabs
-        ]
+    def blocks(self) -> list[list[tuple[slice, np.ndarray]]]:
+        """For each thread's slab of the first axis, its blocks of rows with a field on each, one scratch for a slab."""
+        n, d, slabs = self.torus.n, self.torus.dim, self.modes.spectra[0].slabs
+        rows = n if d == 1 else max(1, min(slabs[-1].stop - slabs[-1].start, POINTS_IN_CACHE * n // self.torus.size))
+        result = []
+        for slab in slabs:
+            scratch, own = np.empty(max(2, d) * rows * self.torus.size // n), []
+            for low in range(slab.start, slab.stop, rows):
+                shape = (max(2, d), min(rows, slab.stop - low), *self.torus.shape[1:])
+                own.append((slice(low, low + shape[1]), scratch[: math.prod(shape)].reshape(shape)))
+            result.append(own)
+        return result
 
-    def greatest_step(self, velocity: np.ndarray) -> float:
+    @staticmethod
+    def speed(velocity: np.ndarray) -> float:
+        """``max_x Σ_a|v_a|``; NaN if a value is not finite."""
+        from .._kernels.spectral import greatest_sum
+
+        return greatest_sum(velocity.reshape(len(velocity), -1))
+
+    def greatest_step(self, speed: float) -> float:
         """The largest stable sub-step: ``h·max_x Σ_a|v_a|·2πk_max ≤`` the tableau's imaginary bound."""
-        speed = float(np.abs(velocity).sum(axis=0).max()) * 2 * np.pi * (self.modes.kept - 1)
-        return self.tableau.imaginary_bound / speed if speed > 0 else math.inf
+        rate = speed * 2 * np.pi * (self.modes.kept - 1)
+        return self.tableau.imaginary_bound / rate if rate > 0 else math.inf
 
     # ---- rates -----------------------------------------------------------------------------------------------
 
-    def rate(self, u: np.ndarray, velocity: np.ndarray, out: np.ndarray) -> None:
-        """``−div P(v u)`` into ``out``; u on the grid is left in ``_density``."""
+    def rate(self, u: np.ndarray, velocity: np.ndarray, out: np.ndarray, whole: np.ndarray | None = None) -> None:
+        """``−div P(v u)`` into ``out``; u on the grid into ``whole`` if given."""
         from .._kernels.spectral import multiply
 
-        spectra, density, product = self.modes.spectra, self._density, self._fields[0]
+        spectra = self.modes.spectra
         spectra[0].scatter(u)
 
-        def one(blocks: list[slice]) -> None:
-            for block in blocks:
-                spectra[0].inverse_slab(block, density[block])
+        def one(blocks: list[tuple[slice, np.ndarray]]) -> None:
+            for block, (density, product, *_) in blocks:
+                density = density if whole is None else whole[block]
+                spectra[0].inverse_slab(block, density)
                 for spectrum, component in zip(spectra, velocity):
-                    multiply(component[block].reshape(-1), density[block].reshape(-1), product[block].reshape(-1))
-                    spectrum.forward_slab(product[block], block)
+                    multiply(component[block].reshape(-1), density.reshape(-1), product.reshape(-1))
+                    spectrum.forward_slab(product, block)
 
         parallel.run(one, self.blocks)
         self.modes.divergence(-1.0 / self.torus.size, out)
@@ -91,11 +101,11 @@ class Continuity:
         """``−div P(v u)`` into ``rate`` and ``−div P(v δu + δv u)`` into ``out``."""
         from .._kernels.spectral import multiply_add
 
-        self.rate(u, velocity, rate)
-        density, product = self._density.reshape(-1), self._fields[0]
-        change = self.modes.inverse(du).reshape(-1)
+        self.rate(u, velocity, rate, self._density)
+        change = self.modes.inverse(du)
+        product = np.empty_like(change)
         for spectrum, component, moved in zip(self.modes.spectra, velocity, dv):
-            multiply_add(component.reshape(-1), change, moved.reshape(-1), density, product.reshape(-1))
+            multiply_add(*(f.reshape(-1) for f in (component, change, moved, self._density, product)))
             for slab in spectrum.slabs:
                 spectrum.forward_slab(product[slab], slab)
         self.modes.divergence(-1.0 / self.torus.size, out)
@@ -106,18 +116,18 @@ class Continuity:
         """``P(v·∇I)`` into ``out``; ``u∇I`` is added to ``gradient`` (d, n, …, n)."""
         from .._kernels.spectral import transport_stage
 
-        spectra, slopes, row = self.modes.spectra, self._fields, self.torus.size // self.torus.n
-        flat = [f.reshape(-1, self.torus.size) for f in (velocity, slopes, gradient)]
-        density = self.modes.inverse(u, self._density).reshape(-1)
+        spectra, dim, row = self.modes.spectra, self.torus.dim, self.torus.size // self.torus.n
+        flat = self.modes.inverse(u, self._density).reshape(-1), velocity.reshape(dim, -1), gradient.reshape(dim, -1)
         for axis, spectrum in enumerate(spectra):
             spectrum.scatter(potential, axis)
 
-        def one(blocks: list[slice]) -> None:
-            for block in blocks:
+        def one(blocks: list[tuple[slice, np.ndarray]]) -> None:
+            for block, fields in blocks:
+                slopes = fields[:dim]
                 for spectrum, slope in zip(spectra, slopes):
-                    spectrum.inverse_slab(block, slope[block])
-                transport_stage(density, *flat, block.start * row, block.stop * row)
-                spectra[0].forward_slab(slopes[0][block], block)
+                    spectrum.inverse_slab(block, slope)
+                transport_stage(*flat, block.start * row, slopes.reshape(dim, -1))
+                spectra[0].forward_slab(slopes[0], block)
 
         parallel.run(one, self.blocks)
         spectra[0].gather(self.modes.unit, out)
@@ -136,13 +146,11 @@ class Continuity:
 
     def forward(self, u: np.ndarray, velocity: np.ndarray, record: np.ndarray | None = None) -> np.ndarray:
         """The density after one layer, new coefficients; what the adjoint needs goes to ``record``."""
-        stages: Sequence[Sequence[np.ndarray]] = [[self._stage] * self._b.size] * self.substeps
-        if record is not None and len(record) == self.substeps and record.shape[1] == self._b.size:
-            stages = record
-        elif record is not None:
+        whole = record is not None and self._whole(record)
+        if record is not None and not whole:
             record[0, 0] = u
-        for own in stages:
-            u = self._step(u, velocity, own)
+        for number in range(self.substeps):
+            u = self._step(u, velocity, record[number] if whole else None)  # type: ignore[index]
         return u
 
     def tangent(
@@ -170,36 +178,37 @@ class Continuity:
         record : (r, s, compact) or (1, 1, compact) — what :meth:`forward` left
         potential : compact — I behind the layer: ``dℓ = ⟨I, du⟩`` there
         velocity : (d, n, …, n)
-        gradient : (d, n, …, n) — ``dℓ/dv`` in L² of the torus is added to it
+        gradient : (d, n, …, n) — ``dℓ/dv`` in L² of the torus is added to it; does not share memory with ``record``
 
         Returns
         -------
         compact — I before the layer
         """
-        if record.shape[:2] == (self.substeps, self._b.size):
+        if self._whole(record):
             for stages in record[::-1]:
                 potential = self._adjoint_step(stages, potential, velocity, gradient)
             return potential
         starts, stages = [record[0, 0]], np.empty_like(self._rates)
         for _ in range(self.substeps - 1):
-            starts.append(self._step(starts[-1], velocity, [self._stage] * self._b.size))
+            starts.append(self._step(starts[-1], velocity, None))
         for start in reversed(starts):
-            self._stages(start, velocity, stages)
+            self._step(start, velocity, stages, only_stages=True)
             potential = self._adjoint_step(stages, potential, velocity, gradient)
         return potential
 
-    def _step(self, u: np.ndarray, velocity: np.ndarray, stages: Sequence[np.ndarray]) -> np.ndarray:
-        """``u + h Σ_i b_i k_i``, ``k_i = A u_i``, with the ``u_i`` left in ``stages``."""
-        self._stages(u, velocity, stages)
-        self.rate(stages[-1], velocity, self._rates[-1])
-        return self._combine(u, self.step, self._b, self._rates, np.empty_like(u))
+    def _whole(self, record: np.ndarray) -> bool:
+        return record.shape[:2] == (self.substeps, self._b.size)
 
-    def _stages(self, u: np.ndarray, velocity: np.ndarray, stages: Sequence[np.ndarray]) -> None:
-        """``u_i = u + h Σ_j a_ij A u_j``."""
+    def _step(
+        self, u: np.ndarray, velocity: np.ndarray, stages: np.ndarray | None, *, only_stages: bool = False
+    ) -> np.ndarray:
+        """``u + h Σ_i b_i k_i`` with ``k_i = A u_i``, ``u_i = u + h Σ_j a_ij k_j``; the u_i go to ``stages``."""
         for i, row in enumerate(self._a):
-            if i > 0:
-                self.rate(stages[i - 1], velocity, self._rates[i - 1])
-            self._combine(u, self.step, row, self._rates, stages[i])
+            stage = self._combine(u, self.step, row, self._rates, self._stage if stages is None else stages[i])
+            if only_stages and i == len(self._a) - 1:
+                return stage
+            self.rate(stage, velocity, self._rates[i])
+        return self._combine(u, self.step, self._b, self._rates, np.empty_like(u))
 
     def _adjoint_step(
         self, stages: np.ndarray, potential: np.ndarray, velocity: np.ndarray, gradient: np.ndarray
@@ -213,9 +222,7 @@ class Continuity:
             self.transposed_rate(stage, velocity, stages[i], gradient, back[i])
         return self._combine(potential, 1.0, np.ones(len(back)), back, np.empty_like(potential))
 
-    def _combine(
-        self, u: np.ndarray, h: float, weights: np.ndarray, rates: np.ndarray, out: np.ndarray
-    ) -> np.ndarray:
+    def _combine(self, u: np.ndarray, h: float, weights: np.ndarray, rates: np.ndarray, out: np.ndarray) -> np.ndarray:
         """``out = u + h Σ_j weights[j] rates[j]``; out may be u."""
         from .._kernels.spectral import combine
 
