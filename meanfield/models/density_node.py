@@ -354,16 +354,18 @@ class DensityNODE:
                 f"shape {values.shape}",
                 "start from node.zero()",
             )
-        for layer, velocity in enumerate(values):
-            speed = self._equation.speed(velocity)
-            if not math.isfinite(speed):
-                raise Refusal(Status.NOT_FINITE, f"a control must be finite (got {speed} in layer {layer}); check it")
-            if stable and self._equation.step > (bound := self._equation.greatest_step(speed)):
-                needed = math.ceil(self.depth * self._equation.step / bound)
-                raise Refusal(
-                    Status.UNSTABLE,
-                    f"a sub-step must not exceed {bound:.3g} for this control (got {self._equation.step:.3g} at depth "
-                    f"{self.depth} with {self.substeps} sub-steps, layer {layer}); use depth={needed}, or "
-                    f"substeps={math.ceil(self.substeps * self._equation.step / bound)}",
-                )
+        speeds = [self._equation.speed(velocity) for velocity in values]
+        layer = int(np.argmax(speeds))  # the first NaN if there is one
+        if not math.isfinite(speeds[layer]):
+            raise Refusal(
+                Status.NOT_FINITE, f"a control must be finite (got NaN or infinity in layer {layer}); check it"
+            )
+        step, bound = self._equation.step, self._equation.greatest_step(speeds[layer])
+        if stable and step > bound:
+            raise Refusal(
+                Status.UNSTABLE,
+                f"a sub-step must not exceed {bound:.3g} for this control (got {step:.3g} at depth {self.depth} with "
+                f"{self.substeps} sub-steps, layer {layer}); use depth={math.ceil(self.depth * step / bound)}, or "
+                f"substeps={math.ceil(self.substeps * step / bound)}",
+            )
         return values
