@@ -171,12 +171,10 @@ class DensityNODE:
 
     def risk_and_gradient(self, v: Control | np.ndarray, rho0: TorusDensity, loss: Loss) -> tuple[float, np.ndarray]:
         """Both from one forward pass."""
-        multiplier = self.kernel.multiplier(self.torus) * (self.depth / self.torus.size)
-        spectrum = self._equation.modes.spectra[0]
 
         def convolve(momentum: np.ndarray, out: np.ndarray) -> None:
             for component, result in zip(momentum, out):
-                spectrum.convolve(component, multiplier, result)
+                self._equation.modes.spectra[0].convolve(component, self._multiplier, result)
 
         return self._risk_and(convolve, v, rho0, loss)
 
@@ -304,6 +302,11 @@ class DensityNODE:
     @cached_property
     def _equation(self) -> Continuity:
         return Continuity(self.torus, self.tableau, self.substeps, 1.0 / (self.depth * self.substeps))
+
+    @cached_property
+    def _multiplier(self) -> np.ndarray:
+        """``K̂``, with the depth and the transform's ``n^{−d}`` folded in."""
+        return self.kernel.multiplier(self.torus) * (self.depth / self.torus.size)
 
     def _start(self, rho0: TorusDensity) -> np.ndarray:
         self._check_density(rho0)
