@@ -99,7 +99,12 @@ class Modes:
     @cached_property
     def spectra(self) -> list[HalfSpectrum]:
         """Work buffers of half spectra, one a component of a field: an instance serves one caller at a time."""
-        return [HalfSpectrum(self.torus, self.kept) for _ in range(self.torus.dim)]
+        return [HalfSpectrum(self.torus, self.kept, work) for work in self._half_spectra]
+
+    @cached_property
+    def _half_spectra(self) -> np.ndarray:
+        n, d = self.torus.n, self.torus.dim
+        return np.zeros((d, *(n,) * (d - 1), n // 2 + 1), dtype=np.complex128)
 
     @cached_property
     def _values(self) -> np.ndarray:
@@ -195,3 +200,16 @@ class Modes:
         parallel.run(one, work.slabs)
         work.gather(multiplier, out)
         return out
+
+    def divergence(self, factor: float, out: np.ndarray) -> None:
+        """Finish the transforms of a field, one component in each of ``spectra``: ``out`` is its divergence × factor.
+
+        The sign and the ``n^{−d}`` of the transform are the caller's, in ``factor``.
+        """
+        from .._kernels.spectral import gather_divergence
+
+        for spectrum in self.spectra:
+            spectrum.finish()
+        d, missing = self.torus.dim, (1,) * (3 - self.torus.dim)
+        work = self._half_spectra.reshape(d, *missing, *self._half_spectra.shape[1:])
+        gather_divergence(work, *self.spectra[0].slopes, factor, out.reshape(missing + out.shape))
