@@ -55,7 +55,7 @@ class KernelisedRate:
         if not self._terms and self._symbol is not None:
             self.damping = self.damping * self._symbol
         self._values, self._grid, self._speeds = (np.empty(torus.shape) for _ in range(3))
-        self._flux = np.empty(self.modes.shape, dtype=np.complex128)
+        self._fluxes = np.empty((torus.dim, *self.modes.shape), dtype=np.complex128)
         self._speed_of: tuple[np.ndarray | None, float] = (None, 0.0)
 
     def at(self, values: np.ndarray) -> np.ndarray:
@@ -90,22 +90,22 @@ class KernelisedRate:
         self, values: np.ndarray, potential: np.ndarray, out: np.ndarray, speeds: np.ndarray | None
     ) -> None:
         """``div P(ρ K*q)`` into ``out``; ``Σ_a|(K*q)_a|`` is added to ``speeds``."""
-        work, grid = self.modes.spectra[0], self._grid
+        modes, grid = self.modes, self._grid
+        for axis, flux in enumerate(self._fluxes):
+            modes.weighted_slope(potential, axis, values, multiplier=self._folded, out=flux)
+        for spectrum, flux in zip(modes.spectra, self._fluxes):
+            spectrum.scatter(flux)
 
-        def one(slab: slice) -> None:
-            part = grid[slab]
-            work.inverse_slab(slab, part)
-            if speeds is not None:
-                speeds[slab] += np.abs(part)
-            part *= values[slab]
-            work.forward_slab(part, slab)
+            def one(slab: slice, spectrum=spectrum) -> None:
+                part = grid[slab]
+                spectrum.inverse_slab(slab, part)
+                if speeds is not None:
+                    speeds[slab] += np.abs(part)
+                part *= values[slab]
+                spectrum.forward_slab(part, slab)
 
-        out[...] = 0.0
-        for axis in range(self.modes.torus.dim):
-            self.modes.weighted_slope(potential, axis, values, multiplier=self._folded, out=self._flux)
-            work.scatter(self._flux)
-            parallel.run(one, work.slabs)
-            work.gather_slope(axis, 1.0 / values.size, out)
+            parallel.run(one, spectrum.slabs)
+        modes.divergence(1.0 / values.size, out)
 
     # ---- what bounds a step ------------------------------------------------------------------------------------
 
