@@ -38,7 +38,19 @@ _NAMES = {
     "sweep": "claims",
     "fit_rate": "claims",
 }
-_MODULES = ("claims", "data", "distances", "energies", "output", "parallel", "report", "steppers", "tableaus", "theory")
+_MODULES = (
+    "claims",
+    "data",
+    "distances",
+    "energies",
+    "geodesics",
+    "output",
+    "parallel",
+    "report",
+    "steppers",
+    "tableaus",
+    "theory",
+)
 
 __all__ = ["__version__", *_NAMES, *_MODULES]
 

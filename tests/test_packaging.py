@@ -30,7 +30,7 @@ ORDER = (
     ("rates", "velocities"),
     ("steppers",),
     ("flow",),
-    ("balance",),
+    ("balance", "geodesics"),
     ("recording", "infinite_width"),
     ("run",),
     ("claims",),
