@@ -1,5 +1,7 @@
 """DensityNODE: exact gradients by several routes, flow maps against densities, bits, and one-line refusals."""
 
+from functools import partial
+
 import itertools
 import re
 
@@ -12,7 +14,7 @@ from meanfield.torus import flow_map
 
 EPS = np.finfo(float).eps
 FORM = re.compile(r"[^\n]+ \(got [^\n]+\); [^\n]+")
-LOSSES = {"L2": mf.L2Distance, "KL": mf.KullbackLeibler}
+LOSSES = {"L2": mf.L2Distance, "KL": mf.KullbackLeibler, "Sobolev": partial(mf.SobolevDistance, order=1)}
 LOSS = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 SIZES = [(24, 1, 4), (12, 2, 3), (8, 3, 2)]
 SIZE = pytest.mark.parametrize(("n", "dim", "depth"), SIZES)
