@@ -1,9 +1,8 @@
 """DensityNODE: exact gradients by several routes, flow maps against densities, bits, and one-line refusals."""
 
-from functools import partial
-
 import itertools
 import re
+from functools import partial
 
 import numpy as np
 import pytest
