@@ -118,7 +118,7 @@ def _workspace(kernel: Kernel, torus: Torus, thread: int) -> tuple[Modes, np.nda
 def momenta(
     modes: Modes, density: np.ndarray, differential: np.ndarray, multiplier: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """``P(ρ∇Pδ)``, P the projection on the modes, times a multiplier that holds n^{−d}: compact, one component a time."""
+    """``P(ρ∇Pδ)``, P the projection on the modes, times a multiplier that holds n^{−d}; the array is reused."""
     potential = modes.forward(differential)
     flux = np.empty_like(potential)
     for axis in range(modes.torus.dim):
