@@ -10,6 +10,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.theory import barenblatt_time, relaxation_rate, self_similar_exponents, two_point_eigenvalue
+from meanfield.torus.flow_map import jacobian_determinant
 
 SOLVERS = sorted((Path(__file__).parents[1] / "solvers").glob("*.py"))
 CHECKED = {"porous_medium", "porous_medium_rates", "porous_medium_regimes"}
@@ -172,3 +173,60 @@ def test_three_regimes(tmp_path, capsys):
     assert np.all(np.diff(front) > -1e-12)
     assert decay_rate(ds) == pytest.approx(4 * two_point_eigenvalue(128), rel=5e-3)
     assert 4 * two_point_eigenvalue(128) == pytest.approx(16 * math.pi**2, rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The quick digits, 3 to 8: the run's Dataset and its file."""
+    out = tmp_path_factory.mktemp("trained") / "run.h5"
+    return main("density_node", "--quick", "--out", str(out)), out
+
+
+def test_one_digit_is_trained_into_another(trained):
+    """The risk falls by 1e3 and more, the flow map keeps its orientation, and what the run says of itself is so."""
+    ds, out = trained
+    assert (ds.verdict, ds.status) == ("confirmed", "finished")
+    assert dict(ds.sizes) == {"time": 31, "layer": 8, "interface": 9, "component": 2, "x": 48, "y": 48}
+    assert float(ds.risk[0] / ds.risk[-1]) > 5e3
+    assert 0 < float(ds.least_jacobian.min()) < 0.5  # far from the identity
+    assert np.all(np.diff(ds.risk) < 0)
+    np.testing.assert_allclose(ds.density.mean(["x", "y"]), 1, rtol=0, atol=1e-14)
+    assert mf.output.read(out).title == ds.title == "a neural ODE trained to push one density into another"
+
+
+def test_the_trained_control_carries_the_digit_along_its_flow(trained):
+    """ρ_1(Φ(x)) det DΦ(x) = ρ_0(x), Φ by characteristics; and the risk is that of the target."""
+    ds, _ = trained
+    torus, images = mf.Torus(48, dim=2), mf.data.digits()[0]
+    rho0, target = (mf.data.density_of_image(torus, images[number]) for number in (3, 8))
+    node = mf.DensityNODE(torus, mf.SobolevKernel(3, 0.05), depth=8)
+    control = ds.control.values[-1]
+    assert node.risk(control, rho0, mf.L2Distance(target)) == pytest.approx(float(ds.risk[-1]), rel=1e-12)
+    phi = node.flow_map(control)  # refused where det DΦ <= 0
+    moved = torus.interpolate(ds.density.values[-1, -1], phi.reshape(2, -1).T).reshape(torus.shape)
+    carried = moved * jacobian_determinant(torus, phi)
+    assert np.abs(carried - rho0.values).max() < 0.02 * rho0.values.max()
+    assert np.abs(ds.density.values[-1, -1] - target.values).max() < 0.05 * target.values.max()
+
+
+def test_smooth_densities_are_trained_into_one_another(tmp_path):
+    ds = main("density_node", "--quick", "--data", "smooth", "--figure", str(tmp_path / "run.png"))
+    assert (ds.verdict, ds.status, ds.sizes["x"]) == ("confirmed", "finished", 48)
+    assert float(ds.risk[0] / ds.risk[-1]) > 1e5
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_smooth_densities_are_trained_in_two_dimensions():
+    argv = ("--dim", "2", "--n", "32", "--t-end", "0.03", "--fall", "50", "--saves", "61")
+    ds = main("density_node", "--quick", "--data", "smooth", *argv)
+    assert (ds.verdict, ds.status, ds.sizes["y"]) == ("confirmed", "finished", 32)
+
+
+def test_gradient_descent_is_told_to_be_outside_the_balance(capsys):
+    """Euler with a learning rate: theory of the balance asks for controlled steps, all else holds."""
+    argv = ("--data", "smooth", "--stepper", "euler", "--learning-rate", "2e-3", "--tolerance", "0")
+    ds = main("density_node", "--quick", *argv)
+    assert (ds.verdict, ds.status) == ("hypotheses not met", "finished")
+    assert "steps are controlled: tolerance > 0" in capsys.readouterr().out
+    assert ds.step_size[1:].max() <= 2e-3
+    assert json.loads(ds.parameters)["stepper"].startswith("ExplicitRungeKutta(tableau=Tableau(euler")
