@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.theory import barenblatt_time, relaxation_rate, self_similar_exponents, two_point_eigenvalue
+from meanfield.theory import barenblatt_time, mode_rate, relaxation_rate, self_similar_exponents, two_point_eigenvalue
 from meanfield.torus.flow_map import jacobian_determinant
 
 SOLVERS = sorted((Path(__file__).parents[1] / "solvers").glob("*.py"))
-CHECKED = {"porous_medium", "porous_medium_rates", "porous_medium_regimes"}
+CHECKED = {"density_node", "kernelised_porous_medium", "porous_medium", "porous_medium_rates", "porous_medium_regimes"}
 
 
 def main(name, *argv):
@@ -230,3 +230,69 @@ def test_gradient_descent_is_told_to_be_outside_the_balance(capsys):
     assert "steps are controlled: tolerance > 0" in capsys.readouterr().out
     assert ds.step_size[1:].max() <= 2e-3
     assert json.loads(ds.parameters)["stepper"].startswith("ExplicitRungeKutta(tableau=Tableau(euler")
+
+
+def test_a_kernelised_run_from_rough_data(tmp_path, capsys):
+    """KPM-3 by script: KL ~ t^{−r/(s−1)} = 1/t for r = 1, s = 2, and two functionals that fall."""
+    out, figure = tmp_path / "run.h5", tmp_path / "run.png"
+    ds = main("kernelised_porous_medium", "--quick", "--out", str(out), "--figure", str(figure))
+    assert (ds.verdict, ds.status, ds.sizes["x"]) == ("confirmed", "finished", 1024)
+    table = rows(capsys.readouterr().out)
+    assert len(table) == 5
+    assert any(name.startswith("slope of log loss against log t, t = 987 … ") for name in table)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert np.all(np.diff(ds.energy) < 0)
+    assert np.all(np.diff(ds.interaction_energy) < 0)
+    assert float(abs(ds.mass - 1).max()) <= 1e-14
+    late = ds.energy.sel(time=slice(987, None))
+    slope = np.polyfit(np.log(late.time), np.log(late), 1)[0]
+    assert slope == pytest.approx(-1, abs=0.1)
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.density.values, ds.density.values)
+        assert read.equation == "d_t rho = div(rho K * (rho grad dE/drho))"
+
+
+@pytest.mark.parametrize(("loss", "dim", "n"), [("KL", 1, 128), ("L2", 2, 32), ("Sobolev", 3, 12)])
+def test_a_kernelised_run_from_smooth_data(loss, dim, n, tmp_path, capsys):
+    """KPM-2 by script: the first modes decay at 2|2πk|²K̂(k), for the Sobolev loss times (1+|2πk|²)^{−1}."""
+    figure = tmp_path / "run.png"
+    ds = main(
+        "kernelised_porous_medium", "--data", "cosine", "--loss", loss, "--dim", str(dim), "--n", str(n),
+        "--length", "0.1", "--figure", str(figure), "--saves", "61",
+    )  # fmt: skip
+    assert (ds.verdict, ds.status) == ("confirmed", "finished")
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    rate = 2 * mode_rate(1, order=2, length=0.1, loss_order=1 if loss == "Sobolev" else 0)
+    tail = ds.first_modes.where(ds.contrast < 0.01, drop=True)
+    assert -np.polyfit(tail.time, np.log(tail), 1)[0] == pytest.approx(rate, rel=5e-3)
+    assert "decay rate of the squares of the first modes" in rows(capsys.readouterr().out)
+
+
+def test_laws_of_kernelised_runs_are_judged_only_where_they_hold(capsys):
+    argv = ("--no-progress", "--saves", "41", "--tolerance", "1e-6")
+    main("kernelised_porous_medium", "--n", "128", *argv)
+    assert "the window k_c = 5/ε … k_max/20 is not empty" in capsys.readouterr().out
+    main("kernelised_porous_medium", "--n", "512", "--order", "1", *argv)
+    assert "s + q > 1: below it the decay is exponential" in capsys.readouterr().out
+    main("kernelised_porous_medium", "--n", "512", "--t-end", "100", *argv)
+    assert "10 saves in the window, t = 987 …" in capsys.readouterr().out
+    main("kernelised_porous_medium", "--n", "128", "--data", "cosine", "--t-end", "1", *argv)
+    assert "contrast below 0.01 with first modes in it, at 10 saves (at 0)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--loss", "MMD"], "loss must be one of L2, KL, Sobolev (got 'MMD')"),
+        (["--data", "sine"], "data must be one of rough, cosine (got 'sine')"),
+        (["--amplitude", "1.5", "--data", "cosine"], "a density must be non-negative"),
+        (["--order", "0"], "order must be positive"),
+        (["--length", "-1"], "length must be positive"),
+        (["--dim", "4"], "dim must be 1, 2 or 3"),
+    ],
+)
+def test_bad_input_of_a_kernelised_run(argv, message):
+    with pytest.raises(ValueError) as info:
+        main("kernelised_porous_medium", "--n", "64", *argv)
+    assert message in str(info.value)
+    assert "\n" not in str(info.value)
