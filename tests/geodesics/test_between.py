@@ -85,6 +85,7 @@ def test_the_geodesic_shot_is_found_again(penalty):
         found = between(node, rho0, node.torus.density(shot.densities[-1] - end), penalty=penalty, tolerance=1e-5)
         gaps.append(node.norm(found.control.values - shot.control.values) / shot.length)
         assert found.length == pytest.approx(shot.length, rel=10 * gaps[-1])
+        assert found.defect <= 2 * gaps[-1]
         start = found.potentials[0] - found.potentials[0].mean()
         assert np.abs(start - (cost - cost.mean())).max() <= 10 * gaps[-1] * np.abs(cost).max()
     assert gaps[0] <= 0.03
