@@ -166,13 +166,13 @@ def _law(ladder: Ladder, ds: xr.Dataset) -> Iterator[Measurement | Verdict]:
     def unmet(hypothesis: str) -> Verdict:
         return Verdict("TRAIN-7", "law of the risk", "Łojasiewicz", ladder.name, False, unmet=(hypothesis,))
 
-    if exponent is None:
-        yield unmet("a law is known for the risk: loss l2 with order > 2, or kl; no penalty")
-        return
     if fall < p["fall"]:
         yield unmet(f"the risk falls {p['fall']:g} times by t = {p['t_end']:g} ({fall:.3g} times)")
     else:
         yield expected["fall of the risk"].measured(fall, theory=p["fall"])
+    if exponent is None:
+        yield unmet("a law is known: loss l2 with order > 2, or kl; no penalty")
+        return
     if window.size < FEWEST_SAVES:
         yield unmet(f"the risk has fallen {FALLEN:g} times at {FEWEST_SAVES} saves (at {window.size})")
         return
