@@ -28,6 +28,7 @@ ORDER = (
     ("energies",),
     ("geometries",),
     ("rates", "velocities"),
+    ("kernelised",),
     ("steppers",),
     ("flow",),
     ("balance", "geodesics"),
