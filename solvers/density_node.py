@@ -10,7 +10,7 @@ the mass is constant (TRAIN-3), the risk never rises, De Giorgi's balance closes
 Run:   python solvers/density_node.py --out outputs/density_node.h5 --figure outputs/density_node.png
        … --from 2 --to 5 --sample 1          … --data smooth          … --data smooth --dim 2
        … --stepper euler --learning-rate 2e-3 --tolerance 0          (gradient descent)
-Takes: four seconds on one core, the file 37 MiB; --quick two; --data smooth two, --dim 2 five.
+Takes: five seconds on one core with file (37 MiB) and figure; --quick three, --data smooth two.
 """
 
 from meanfield.claims.training import guaranteed_exponent, of_training, training_run
