@@ -43,7 +43,7 @@ def test_a_kernel_off_by_little_is_violated(monkeypatch, wrong):
 def test_a_kernel_of_another_order_is_violated(monkeypatch):
     """KPM-3 sees a tenth of an order."""
     ladder = small("kernelised_algebraic", losses=["L2"], n=1024, tolerance=1e-6)
-    text = ladder.to_toml().replace("seeds = 8", "seeds = 2")
+    text = ladder.to_toml().replace("seeds = 4", "seeds = 2")
     ladder = Ladder.from_toml(text, name=ladder.name)
     claim = claims.get("KPM-3")
     assert claim.check(quick=True, ladder=ladder).outcome is Outcome.CONFIRMED
