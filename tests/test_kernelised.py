@@ -365,6 +365,22 @@ def test_linearised_rate_anywhere_lies_within_bound_and_transport(name, kernel):
     assert np.abs(found).max() <= (radius + drift) * (1 + 1e-4)
 
 
+@pytest.mark.parametrize("name", ["Sobolev", "interaction in a drift", "KL and Sobolev"])
+def test_flux_form_of_quadratic_energies_has_its_spectrum_within_the_stated_bound(name):
+    """In Wasserstein: −ρH|2πk|² for interactions alone, and P' beside them."""
+    energy, rho = resting(name, mf.Torus(48))
+    system = mf.GradientFlow(energy, mf.Wasserstein()).rate(rho)
+    assert isinstance(system, FluxRate)
+    found = np.linalg.eigvals(jacobian(system, rho.values))
+    stiffness = system.stiffness(rho.values)
+    bound = stiffness.greatest * float(system.damping.max())
+    assert bound / 4 <= -found.real.min() <= bound * (1 + 1e-6)
+    assert found.real.max() <= 1e-6 * bound
+    assert stiffness.speed <= 1e-10  # at rest
+    low = system.stiffness(np.full(48, 0.5)).least
+    assert low == pytest.approx(0.5 if name != "KL and Sobolev" else 1 + 0.5 / (1 + (32 * np.pi) ** 2), rel=0.05)
+
+
 def test_uniform_densities_decay_by_the_symbol():
     torus = mf.Torus(24)
     rho = torus.density(np.full(24, 1.5))
@@ -600,9 +616,10 @@ def test_a_resumed_run_has_the_same_bits(tmp_path):
     assert common.sum() == 6
 
 
-def test_bits_do_not_depend_on_the_number_of_threads():
-    torus = mf.Torus(512, dim=2)
-    rho = torus.density(lambda x, y: np.exp(0.3 * np.cos(2 * np.pi * x) + 0.2 * np.sin(2 * np.pi * y)))
+@pytest.mark.parametrize(("n", "dim"), [(512, 2), (64, 3)])
+def test_bits_do_not_depend_on_the_number_of_threads(n, dim):
+    torus = mf.Torus(n, dim)
+    rho = torus.density(lambda x, y, *z: np.exp(0.3 * np.cos(2 * np.pi * x) + 0.2 * np.sin(2 * np.pi * y)))
     flow = mf.GradientFlow(mf.KullbackLeibler(flat(torus)), mf.Kernelised(KERNEL))
     threads, found = mf.parallel.get_threads(), []
     try:
