@@ -97,6 +97,12 @@ class DensityNODE:
             raise TypeError(f"kernel must be a Kernel (got {type(self.kernel).__name__}); pass mf.SobolevKernel(order)")
         if not isinstance(self.tableau, Tableau):
             raise TypeError(f"tableau must be a Tableau (got {type(self.tableau).__name__}); pass mf.tableaus.rk4")
+        if not self.tableau.imaginary_bound > 0:
+            raise _check.fail(
+                "transport needs a tableau stable on the imaginary axis",
+                self.tableau.name,
+                "use tableaus.rk4 or ssprk3",
+            )
         _check.integer("depth", self.depth, "pass the number of layers", at_least=1)
         _check.integer("substeps", self.substeps, "pass the number of Runge-Kutta steps a layer", at_least=1)
         if self.checkpoints is not None:

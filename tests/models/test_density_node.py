@@ -348,3 +348,9 @@ def test_a_flow_map_that_folds_is_refused():
     v = 0.5 * np.sin(2 * np.pi * 5 * torus.points) * np.ones(node.control_shape)
     with pytest.raises(ValueError, match=r"det > 0 \(got "):
         node.flow_map(v)
+
+
+@pytest.mark.parametrize("tableau", [mf.tableaus.euler, mf.tableaus.heun], ids=repr)
+def test_tableaus_unstable_for_transport_are_refused(tableau):
+    with pytest.raises(ValueError, match=rf"imaginary axis \(got {tableau.name}\); use tableaus.rk4 or ssprk3"):
+        mf.DensityNODE(mf.Torus(16), mf.SobolevKernel(2), tableau=tableau)
