@@ -58,6 +58,10 @@ class KernelisedRate:
         self._first, self._top = float(self.damping.max()), float(squared.max())  # Λ, and what it is without K
         if not self._terms and self._symbol is not None:
             self.damping = self.damping * self._symbol
+        self._highest = float(self.damping.max())
+        self._slopes, self._squares = self.modes.weights * np.sqrt(squared), self.modes.weights * squared
+        self._sum = float(np.sum(self.modes.weights * self.multiplier))
+        self._tie_of_potential = 0.0 if self._potential is None else self._tie(self._potential)
         self._values, self._grid, self._speeds = (np.empty(torus.shape) for _ in range(3))
         self._fluxes = np.empty((torus.dim, *self.modes.shape), dtype=np.complex128)
         self._speed_of: tuple[np.ndarray | None, float] = (None, 0.0)
@@ -119,7 +123,7 @@ class KernelisedRate:
                 part = grid[slab]
                 spectrum.inverse_slab(slab, part)
                 if speeds is not None:
-                    speeds[slab] += np.abs(part)
+                    speeds[slab] += np.abs(part, out=self._values[slab])
                 part *= values[slab]
                 spectrum.forward_slab(part, slab)
 
@@ -142,14 +146,14 @@ class KernelisedRate:
         least, greatest = self._diffusivities(low, high)
         coefficients, root = self.modes.forward(values), math.sqrt(self._first)
         ends = min(root * high + self._tie(coefficients), math.sqrt(self._top) * high)
-        radius, field = 0.0, self._potential
+        radius, tie = 0.0, self._tie_of_potential
         if self._interaction is not None:
-            among = self._interaction * coefficients
-            field = among if field is None else field + among
+            field = self._interaction * coefficients
+            tie = self._tie(field if self._potential is None else field + self._potential)
             alone = float((self.modes.squared_wavenumber * self._interaction).max())
             radius = min(ends**2 * float(self._interaction.max()), high**2 * alone)
-        radius += ends * (root * self.energy.symbol(low, high)[1] + (0.0 if field is None else self._tie(field)))
-        return Stiffness(least, greatest, self._speed_of[1], max(0.0, radius - greatest * float(self.damping.max())))
+        radius += ends * (root * self.energy.symbol(low, high)[1] + tie)
+        return Stiffness(least, greatest, self._speed_of[1], max(0.0, radius - greatest * self._highest))
 
     def _diffusivities(self, low: float, high: float) -> tuple[float, float]:
         """Range of D over densities in ``[low, high]``."""
@@ -162,10 +166,9 @@ class KernelisedRate:
 
     def _tie(self, coefficients: np.ndarray) -> float:
         """Bound g(W) of the norm of ``f ↦ K^{1/2}(f∇W)``: ``Σ|2πk||Ŵ_k| ≥ max|∇W|``, or ``(ΣK̂)^{1/2}‖∇W‖``."""
-        modes = self.modes
-        slopes = np.sqrt(modes.squared_wavenumber) * np.abs(coefficients)
-        by_modes = math.sqrt(float(np.sum(modes.weights * self.multiplier) * np.sum(modes.weights * slopes**2)))
-        return min(by_modes, float(np.sum(modes.weights * slopes)))
+        squares = coefficients.real**2 + coefficients.imag**2
+        by_modes = math.sqrt(self._sum * float(np.sum(self._squares * squares)))
+        return min(by_modes, float(np.sum(self._slopes * np.sqrt(squares))))
 
 
 def make_first_variation(terms: tuple[PowerTerm, ...]) -> Callable:
