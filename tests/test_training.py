@@ -258,6 +258,31 @@ def test_a_run_of_training_is_told_in_few_words_and_resumed_by_itself_only(tmp_p
         assert words in str(info.value)
 
 
+def test_targets_of_sums_and_multiples_are_seen(tmp_path):
+    heavy, moved = (TORUS.density(lambda x, m=m: m + 0.2 * np.cos(2 * np.pi * x + np.pi)) for m in (2, 1))
+    for loss in (lambda y: 2 * mf.L2Distance(y), lambda y: 0.5 * (mf.L2Distance(y) + mf.SobolevDistance(y, order=1))):
+        with pytest.raises(ValueError, match="must have one mass"):
+            training(loss(heavy))
+        options = {"t_end": 0.02, "stepper": mf.steppers.Euler(dt=0.01), "out": tmp_path / "run.h5"}
+        mf.solve(training(loss(TARGET)), NODE.zero(), overwrite=True, **options)
+        with pytest.raises(ValueError, match="data_sha256"):  # the targets print alike
+            mf.solve(training(loss(moved)), NODE.zero(), resume=True, **options)
+
+
+def test_a_step_to_a_density_below_zero_ends_the_run_with_a_status():
+    torus = mf.Torus(32)
+    rho0 = torus.density(lambda x: 1 + 0.3 * np.cos(2 * np.pi * x))
+    target = torus.density(lambda x: 1 + (1 - 1e-12) * np.cos(2 * np.pi * x))
+    kernel = mf.SobolevKernel(order=3, length=0.1)
+    risk = mf.Risk(mf.DensityNODE(torus, kernel, depth=4), rho0, mf.KullbackLeibler(target))
+    flow = mf.GradientFlow(risk, mf.Hilbert(kernel))
+    with pytest.warns(RuntimeWarning, match="not positive"):
+        run = mf.solve(flow, risk.model.zero(), t_end=1, stepper=mf.steppers.Euler())
+    assert run.status == Status.NOT_POSITIVE.value
+    assert "positive density" in run.status_message
+    assert run.least_density[-1] > 0
+
+
 def test_memory_is_a_value_that_packs():
     flow, stepper = training(), mf.steppers.RK4(tolerance=1e-4)
     state, memory = NODE.zero(), stepper.init(flow, NODE.zero())
@@ -280,6 +305,8 @@ def test_pairs_and_states_are_refused_by_name():
         mf.solve(training(), NODE.zero(), t_end=1, stepper=mf.steppers.ETDRK4())
     with pytest.raises(ValueError, match="penalty must not be negative"):
         mf.Risk(NODE, RHO0, mf.L2Distance(TARGET), penalty=-1)
+    with pytest.raises(TypeError, match="loss must be a distance energy"):
+        mf.Risk(NODE, RHO0, mf.L2Distance)
     with pytest.raises(TypeError, match="model must be a model"):
         mf.Risk(RHO0, RHO0)
     with pytest.raises(ValueError, match="must have one mass"):

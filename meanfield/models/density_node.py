@@ -17,7 +17,7 @@ from ..status import Refusal, Status
 from ..tableaus import Tableau, rk4
 from ..torus import Kernel, Torus, flow_map
 from ..torus.continuity import Continuity
-from .density_training import DensityTraining
+from .density_training import DensityTraining, targets
 
 UNRESOLVED = 1e-3  # share of the L2 norm of the initial density beyond the kept modes that asks for a warning
 
@@ -214,9 +214,13 @@ class DensityNODE:
             u = equation.forward(u, velocity, equation.record(out[layer]) if last else None)
         end = density_from_solver(self._back_on_grid(rho0, start, u), self.torus)
         risk = loss.value(end)
-        potential = equation.modes.forward(loss.differential(end))
+        try:
+            differential = loss.differential(end)
+        except ValueError as error:  # a density below zero, where a logarithm has no value
+            raise Refusal(Status.NOT_POSITIVE, str(error)) from error
+        potential = equation.modes.forward(differential)
         momentum = np.empty((self.torus.dim, *self.torus.shape))
-        del u, end
+        del u, end, differential
         for first in range((len(kept) - 1) * every, -1, -every):
             layers, u = range(first, min(first + every, self.depth)), kept.pop()
             if layers.stop < self.depth:
@@ -291,12 +295,11 @@ class DensityNODE:
         """Refuse data that do not fit, before any work: grids, and masses that no flow could make equal."""
         self._check_density(rho0)
         for name in ("value", "differential"):
-            if not callable(getattr(loss, name, None)):
+            if isinstance(loss, type) or not callable(getattr(loss, name, None)):
                 raise TypeError(
                     f"loss must be a distance energy (got {type(loss).__name__}); pass mf.L2Distance(target)"
                 )
-        target = getattr(loss, "target", None)
-        if isinstance(target, TorusDensity):
+        for target in targets(loss):
             if target.torus != self.torus:
                 raise _check.fail("the target must live on the node's torus", str(target.torus), f"use {self.torus}")
             if abs(target.mass - rho0.mass) > 1e-9 * rho0.mass:

@@ -68,9 +68,8 @@ class DensityTraining:
         return value + self._penalty(state), differential
 
     def data(self) -> tuple[np.ndarray, ...]:
-        """Initial and target density."""
-        target = getattr(self.loss, "target", None)
-        return (self.rho0.values, *((target.values,) if isinstance(target, TorusDensity) else ()))
+        """Initial and target densities."""
+        return (self.rho0.values, *(target.values for target in targets(self.loss)))
 
     def observables(self, state: Control) -> dict[str, tuple[tuple[str, ...], Any]]:
         """Densities along s, the norm of the control, and the ranges of ``ρ_1`` and ``det DΦ``."""
@@ -89,6 +88,17 @@ class DensityTraining:
 
     def _penalty(self, state: Control) -> float:
         return 0.5 * self.penalty * self.node.norm(state) ** 2 if self.penalty else 0.0
+
+
+def targets(loss: Any) -> tuple[TorusDensity, ...]:
+    """The target densities of a loss, of the parts of a sum and of multiples."""
+    parts = loss.terms() if callable(getattr(loss, "terms", None)) else (loss,)
+    if len(parts) > 1:
+        return tuple(target for part in parts for target in targets(part))
+    if hasattr(loss, "energy"):
+        return targets(loss.energy)
+    target = getattr(loss, "target", None)
+    return (target,) if isinstance(target, TorusDensity) else ()
 
 
 def _without_target(loss: Any) -> str:
