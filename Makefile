@@ -17,7 +17,7 @@ run: $(VENV)/.run  ## install, solve the porous-medium equation, show the verdic
 	$(BIN)/python solvers/porous_medium.py --out outputs/porous_medium.h5 --figure outputs/porous_medium.png --overwrite --progress
 
 test: warm  ## all tests but the full ladders, and the examples in docstrings
-	$(BIN)/python -m pytest -m "not ladder" tests meanfield
+	$(BIN)/python -m pytest -m "not ladder" --numprocesses 2 --dist worksteal tests meanfield
 
 warm: $(VENV)/.test  ## compile the kernels, once per change of their sources
 	$(BIN)/python tests/warm.py
