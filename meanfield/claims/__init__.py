@@ -39,6 +39,7 @@ SECTIONS: dict[str, str] = {
     "FLOW": "meanfield.claims.balance",
     "KPM": "meanfield.claims.kernelised",
     "PME": "meanfield.claims.porous_medium",
+    "TRAIN": "meanfield.claims.density_training",
 }
 
 
