@@ -15,6 +15,8 @@ import numpy as np
 
 from .flow import GradientFlow
 
+CLOSE = 1e-6  # of the window's length: samples closer than this have no cubic through them in double precision
+
 
 class RunningIntegral:
     """``∫f dt`` over a growing sequence of samples, fourth order on smooth f whatever the spacing.
@@ -38,7 +40,10 @@ class RunningIntegral:
         self._complete = False  # whether a sample has left the window
 
     def add(self, t: float, f: float) -> None:
-        """One more sample, at a later time."""
+        """One more sample, at a later time; one too close to the last to integrate over takes its place."""
+        if len(self._samples) > 1 and t - self._samples[-1][0] <= CLOSE * (t - self._samples[0][0]):
+            self._samples[-1] = (self._samples[-1][0], f)
+            return
         self._samples.append((t, f))
         if len(self._samples) == 5:
             self._samples.pop(0)

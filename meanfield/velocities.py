@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,8 +42,14 @@ class VelocityField:
         """E."""
         return self.energy_of.value(state)
 
-    def direction(self, like: np.ndarray) -> np.ndarray:
-        """A fixed rough displacement, in the range of the geometry: that of white noise as a differential."""
-        noise = np.random.default_rng(0).standard_normal(like.shape)
-        rough: Any = self.geometry.velocity(self.like, noise)
-        return rough / np.abs(rough).max()
+    def covector(self, state: Control) -> np.ndarray:
+        """The energy's differential."""
+        return self.energy_of.differential(state)
+
+    def lift(self, covector: np.ndarray) -> np.ndarray:
+        """The displacement a covector stands for: minus the velocity."""
+        return -self.geometry.velocity(self.like, covector)
+
+    def squared_norm(self, covector: np.ndarray) -> float:
+        """Squared size of a covector in the geometry."""
+        return self.geometry.squared_norm(self.like, covector)

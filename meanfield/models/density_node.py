@@ -285,8 +285,11 @@ class DensityNODE:
 
     # ---- training --------------------------------------------------------------------------------------------
 
-    def problem(self, rho0: TorusDensity, loss: Loss, *, penalty: float = 0.0) -> DensityTraining:
+    def problem(self, rho0: TorusDensity, *losses: Loss, penalty: float = 0.0) -> DensityTraining:
         """The risk as a function of the control alone; :class:`meanfield.energies.Risk` is made of it."""
+        if len(losses) != 1:
+            raise TypeError(f"a DensityNODE needs one loss (got {len(losses)}); pass mf.Risk(node, rho0, loss)")
+        (loss,) = losses
         return DensityTraining(self, rho0, loss, penalty)
 
     # ---- the pieces ------------------------------------------------------------------------------------------

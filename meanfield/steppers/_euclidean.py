@@ -12,7 +12,7 @@ from ..status import Refusal, Status
 
 ITERATIONS = 12  # of the power iteration at the start: the greatest curvature to a few per cent
 AGAIN_EVERY = 50  # steps between later estimates, with half the iterations
-NUDGE = 1e-6  # size of the displacement in the difference of two velocities, relative to the state (or 1)
+NUDGE = 1e-6  # size of the displacement between two differentials, relative to the state (or 1)
 RISE = 1e-12  # relative rise of the energy in a step that rounding explains
 
 
@@ -27,8 +27,14 @@ class System(Protocol):
 
     def energy(self, state: Any) -> float: ...
 
-    def direction(self, like: np.ndarray) -> np.ndarray:
-        """A fixed rough displacement, which starts the power iteration."""
+    def covector(self, state: Any) -> np.ndarray:
+        """The differential of the energy."""
+
+    def lift(self, covector: np.ndarray) -> np.ndarray:
+        """The displacement a covector stands for in the geometry: its gradient."""
+
+    def squared_norm(self, covector: np.ndarray) -> float:
+        """Its squared size in the geometry."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +92,12 @@ class EuclideanMemory:
             return None, Status.UNSTABLE, f"the energy rose from {self.energy:.6g} to {energy:.6g}"
         after = replace(self, state=state, rate=rate, energy=energy, age=self.age + 1)
         if after.age >= AGAIN_EVERY:
-            after = replace(after, curvature=greatest_curvature(self.system, state, rate, ITERATIONS // 2), age=0)
+            after = replace(after, curvature=greatest_curvature(self.system, state, ITERATIONS // 2), age=0)
         return after, Status.RUNNING, ""
 
     def estimated_anew(self) -> EuclideanMemory:
         """The memory with the curvature at its state as it is now."""
-        curvature = greatest_curvature(self.system, self.state, self.rate, ITERATIONS)
+        curvature = greatest_curvature(self.system, self.state, ITERATIONS)
         return replace(self, curvature=curvature, age=0)
 
     def relative(self, error: np.ndarray, after: np.ndarray) -> float:
@@ -110,7 +116,7 @@ def begin(flow: Any, state: Any) -> EuclideanMemory:
     """Memory at a fresh state: one gradient for the velocity, some more for the greatest curvature."""
     system = flow.rate(state)
     rate = system.velocity(state)
-    curvature = greatest_curvature(system, state, rate, ITERATIONS)
+    curvature = greatest_curvature(system, state, ITERATIONS)
     return EuclideanMemory(state, rate, system.energy(state), curvature, 0, math.nan, system)
 
 
@@ -120,37 +126,43 @@ def unpack(flow: Any, state: Any, packed: dict[str, np.ndarray]) -> EuclideanMem
     return EuclideanMemory(state, packed["rate"], energy, curvature, int(age), dt, flow.rate(state))
 
 
-def greatest_curvature(system: System, state: Any, rate: np.ndarray, iterations: int) -> float:
-    """Power iteration for the greatest ``|d velocity|/|d state|``, by differences of velocities.
+def greatest_curvature(system: System, state: Any, iterations: int) -> float:
+    """Power iteration for the greatest eigenvalue (in size) of the energy's second derivative H in the geometry G.
 
-    The velocity is minus the gradient, so this is the greatest eigenvalue (in size) of the energy's second derivative
-    in its geometry, from below; one velocity an iteration. A state at the edge of what its model allows is displaced
-    inwards; where no displacement is allowed, the estimate is what has been found so far.
+    It iterates covectors, ``c ← H G c`` by differences of differentials: HG is symmetric in ``⟨c, Gc⟩``, so the
+    quotient of norms bounds the eigenvalue from below, and G smooths what is displaced, not what is compared. One
+    differential an iteration. A state at the edge of what its model allows is displaced inwards; where no displacement
+    is allowed, the estimate is what has been found so far.
     """
-    vector = system.vector(state)
-    size = NUDGE * max(1.0, float(np.abs(vector).max()))
-    direction, growth = system.direction(rate), 0.0
-    top = float(np.abs(rate).max())
-    if top > 0:
-        direction = direction + rate / top
+    vector, base = system.vector(state), system.covector(state)
+    size, growth = NUDGE * max(1.0, float(np.abs(vector).max())), 0.0
+    # the gradient's direction, and a fixed rough one: whatever mode is the stiffest, one of them holds a part of it
+    covector = unit(system, np.random.default_rng(0).standard_normal(base.shape)) + unit(system, base)
     for _ in range(iterations):
-        height = float(np.abs(direction).max())
+        displacement = system.lift(covector)
+        height = float(np.abs(displacement).max())
         if not height > 0:
             return growth
-        direction = direction * (size / height)
-        change = _change(system, vector, direction, rate)
+        change = _change(system, vector, displacement * (size / height), base)
         if change is None:
             return growth
-        growth = math.sqrt(float(np.sum(change**2)) / float(np.sum(direction**2)))
-        direction = change
+        change *= height / size
+        growth = math.sqrt(max(system.squared_norm(change), 0.0) / system.squared_norm(covector))
+        covector = unit(system, change)
     return growth
 
 
-def _change(system: System, vector: np.ndarray, direction: np.ndarray, rate: np.ndarray) -> np.ndarray | None:
-    """What a displacement, or its opposite, takes from the velocity; None where both lead out of the model."""
+def unit(system: System, covector: np.ndarray) -> np.ndarray:
+    """A covector of norm 1 in the geometry; zero stays zero."""
+    squared = system.squared_norm(covector)
+    return covector / math.sqrt(squared) if squared > 0 else 0.0 * covector
+
+
+def _change(system: System, vector: np.ndarray, displacement: np.ndarray, base: np.ndarray) -> np.ndarray | None:
+    """What a displacement, or its opposite, adds to the differential; None where both lead out of the model."""
     for sign in (1.0, -1.0):
         try:
-            return sign * (rate - system.velocity(system.state(vector + sign * direction)))
+            return sign * (system.covector(system.state(vector + sign * displacement)) - base)
         except Refusal:
             continue
     return None

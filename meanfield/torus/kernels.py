@@ -11,15 +11,16 @@ import numpy as np
 from .. import _check
 from .grid import Torus
 
-ROUNDING = 8  # Fourier coefficients below this multiple of eps·rms(f)·n^{−d/2} are rounding errors of grid values
+ROUNDING = 1e3  # Fourier coefficients below this multiple of eps·rms(f)·n^{−d/2} are rounding: of 10⁴ updates and more
 
 
 class Kernel(ABC):
     """A kernel on the torus, ``K(x) = Σ_k K̂(k) e^{2πi k·x}`` with ``0 < K̂ ≤ 1``, ``K̂(0) = 1``.
 
     It reproduces the space V with ``⟨u, v⟩_V = Σ_k K̂(k)^{−1} û(k)·conj v̂(k)``. Grid values carry rounding errors in
-    every mode, which ``K̂^{−1}`` would blow up: coefficients below ``8 eps`` times the root mean square of the field
-    over ``n^{d/2}`` count as zero in :meth:`inner` and :meth:`deconvolve`.
+    every mode, which ``K̂^{−1}`` would blow up: coefficients below ``1000 eps`` times the root mean square of the field
+    over ``n^{d/2}`` (a field that is updated m times has errors of √m roundings) count as zero in :meth:`inner` and
+    :meth:`deconvolve`.
     """
 
     @abstractmethod
@@ -72,12 +73,13 @@ class Kernel(ABC):
             a = significant(torus, f, resolution)
             b = a if f is g or np.array_equal(f, g) else significant(torus, g, resolution)
             seen = (a != 0) & (b != 0)
-            total += float(np.sum((weights * (a.real * b.real + a.imag * b.imag))[seen]))
+            a, b = a[seen], b[seen]
+            total += float(np.sum(weights[seen] * (a.real * b.real + a.imag * b.imag)))
         return total
 
     @staticmethod
     def resolution(torus: Torus, f: np.ndarray) -> float:
-        """The size of Fourier coefficients that rounding of grid values makes: ``8 eps`` of their root mean square
+        """The size of Fourier coefficients that rounding of grid values makes: ``1000 eps`` of their root mean square
         over ``n^{d/2}``."""
         return ROUNDING * np.finfo(float).eps * math.sqrt(float(np.mean(f * f)) / torus.size)
 
