@@ -39,7 +39,9 @@ class Control:
         if not isinstance(self.torus, Torus | None):
             raise TypeError(f"torus must be a Torus or None (got {type(self.torus).__name__}); pass mf.Torus(n, dim=d)")
         values = _check.array("control values", self.values, "put layers first")
-        expected = "(L, q, d)" if self.torus is None else f"(L, {self.torus.dim}, {str(self.torus.shape)[1:-1]})"
+        expected = (
+            "(L, q, d)" if self.torus is None else f"(L, {self.torus.dim}, {', '.join(map(str, self.torus.shape))})"
+        )
         inner = None if self.torus is None else (self.torus.dim, *self.torus.shape)
         if values.size == 0 or (values.ndim != 3 if inner is None else values.shape[1:] != inner):
             raise _check.fail(f"control values must have shape {expected}", f"shape {values.shape}", "put layers first")

@@ -108,7 +108,9 @@ def warn_unresolved(modes: Modes, state: TorusDensity, coefficients: np.ndarray)
 def begin(flow: Any, state: TorusDensity) -> FourierMemory:
     """Memory at a fresh state: one transform for the state, one rate."""
     if not isinstance(state, TorusDensity):
-        raise TypeError(f"a Fourier stepper moves a TorusDensity (got {type(state).__name__}); use torus.density(...)")
+        raise TypeError(
+            f"a Fourier stepper moves a TorusDensity (got {type(state).__name__}); use steppers.RK4 or Euler"
+        )
     require_positive(state)
     system = flow.rate(state)
     coefficients = system.modes.forward(state.values)

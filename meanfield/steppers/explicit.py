@@ -84,7 +84,7 @@ class ExplicitRungeKutta:
             memory = self.init(flow, state)
         bound = self.bound(memory)
         if self.dt is not None and self.tolerance is None and self.dt > bound:
-            detail = f"dt {self.dt:.3g} exceeds the stability bound {bound:.3g} reached at t = {t:.6g}"
+            detail = f"dt {self.dt:.3g} exceeds the stability bound {bound:.3g} reached"
             return state, memory, StepInfo(t, 0.0, status=Status.UNSTABLE, detail=detail)
         free = self.dt is None and self.tolerance is None
         proposal = 0.9 * bound if free else min(memory.dt, 0.9 * bound if self.dt is None else bound)

@@ -97,7 +97,9 @@ class FiniteVolume:
     def init(self, flow: Any, state: TorusDensity) -> FiniteVolumeMemory:
         """Memory at a fresh state."""
         if not isinstance(state, TorusDensity):
-            raise TypeError(f"FiniteVolume moves a TorusDensity (got {type(state).__name__}); use torus.density(...)")
+            raise TypeError(
+                f"FiniteVolume moves a TorusDensity (got {type(state).__name__}); use steppers.RK4 or Euler"
+            )
         flow.check(state)
         if not isinstance(flow.geometry, Wasserstein) or flow.energy.interaction():
             nonlocal_part = "an interaction" if flow.energy.interaction() else type(flow.geometry).__name__
