@@ -9,6 +9,7 @@ from typing import Any
 
 from . import _check
 from .energies import (
+    BlobEnergy,
     Energy,
     Interaction,
     InternalEnergy,
@@ -19,12 +20,12 @@ from .energies import (
     Risk,
     SobolevDistance,
 )
-from .geometries import Geometry, Hilbert, Kernelised, Wasserstein
-from .measures import Control, TorusDensity
+from .geometries import ConditionalWasserstein, Geometry, Hilbert, Kernelised, Wasserstein
+from .measures import Control, LayeredMeasure, ParticleMeasure, TorusDensity
 from .rates import FluxRate, KernelisedRate, PressureRate
 from .status import Status
 from .steppers.base import StepInfo, Stepper
-from .velocities import VelocityField
+from .velocities import SteinField, VelocityField, entropy_of
 
 # The supported pairs: (state, energy, geometry) -> right-hand side. Sums and multiples are supported term by term.
 # Local energies in Wasserstein have the shorter pressure form; FluxRate is the general one it is tested against.
@@ -34,6 +35,12 @@ PAIRS: dict[tuple[type, type, type], type] = {
     **{(TorusDensity, energy, Wasserstein): PressureRate for energy in LOCAL},
     **{(TorusDensity, energy, Wasserstein): FluxRate for energy in QUADRATIC},
     **{(TorusDensity, energy, Kernelised): KernelisedRate for energy in (*LOCAL, *QUADRATIC)},
+    **{(ParticleMeasure, energy, Wasserstein): VelocityField for energy in (*QUADRATIC, BlobEnergy, Potential, Risk)},
+    **{
+        (ParticleMeasure, energy, Kernelised): SteinField
+        for energy in (*QUADRATIC, BlobEnergy, Potential, KullbackLeibler)
+    },
+    (LayeredMeasure, Risk, ConditionalWasserstein): VelocityField,
     (Control, Risk, Hilbert): VelocityField,
 }
 
@@ -97,7 +104,8 @@ class GradientFlow:
         if type(state) not in states:
             raise TypeError(
                 f"the state of a flow in {type(self.geometry).__name__} must be one of {_words(states)} "
-                f"(got {type(state).__name__}); use torus.density(...) for a density, node.zero() for a control"
+                f"(got {type(state).__name__}); use torus.density(...) for a density, node.zero() for a control, "
+                "mf.ParticleMeasure or mf.LayeredMeasure for particles"
             )
         for atom in _atoms(self.energy):
             if (type(state), type(atom), type(self.geometry)) not in PAIRS:
@@ -114,8 +122,8 @@ class GradientFlow:
         forms = {PAIRS[type(state), type(atom), type(self.geometry)] for atom in _atoms(self.energy)}
         if forms == {PressureRate}:
             return PressureRate(self.energy, state.torus)
-        if forms == {VelocityField}:
-            return VelocityField(self.energy, self.geometry, state)
+        if forms in ({VelocityField}, {SteinField}):
+            return forms.pop()(self.energy, self.geometry, state)
         form = KernelisedRate if forms == {KernelisedRate} else FluxRate
         return form(self.energy, self.geometry, state.torus)  # type: ignore[arg-type]
 
@@ -124,6 +132,10 @@ class GradientFlow:
         """The equation, as text."""
         if isinstance(self.geometry, Hilbert):
             return "d_t v_s = -K * dE/dv_s"
+        if isinstance(self.geometry, ConditionalWasserstein):
+            return "d_t mu(.|s) = div_w(mu(.|s) G(s, .))"
+        if any(isinstance(atom, Risk | BlobEnergy) for atom in _atoms(self.energy)):
+            return "d_t mu = div(mu grad dE/dmu)"
         if isinstance(self.geometry, Kernelised):
             return "d_t rho = div(rho K * (rho grad dE/drho))"
         if self.energy.interaction():
@@ -135,8 +147,11 @@ class GradientFlow:
         terms = ([f"Laplacian({pressure})"] if pressure else []) + (["div(rho grad V)"] if drift else [])
         return "d_t rho = " + " + ".join(terms)
 
-    def dissipation(self, state: TorusDensity) -> float:
+    def dissipation(self, state: Any) -> float:
         """``|∂E|²(μ)``, which is −dE/dt along the flow."""
+        if isinstance(state, ParticleMeasure) and isinstance(self.geometry, Kernelised):
+            differential = self.energy.differential(state)
+            return self.geometry.particle_squared_norm(state, differential, entropy_of(self.energy))
         return self.geometry.squared_norm(state, self.energy.differential(state))
 
 

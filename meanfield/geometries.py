@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .measures import Control, TorusDensity
+from . import _check
+from .measures import Control, LayeredMeasure, ParticleMeasure, TorusDensity
 from .torus import Kernel, Modes, Torus
 
 
@@ -31,30 +32,37 @@ class Geometry(Protocol):
         """Distance of two states, computed without reference to any velocity."""
 
 
+MOST_MEASURED = 2000  # particles in d > 1 up to which W₂ between saves is computed: a linear programme of seconds
+
+
 @dataclass(frozen=True)
 class Wasserstein:
-    """The Wasserstein-2 geometry: velocity ``v = −∇δE/δρ``, continuity equation ``∂_tρ + div(ρv) = 0``.
+    """The Wasserstein-2 geometry: velocity ``v = −∇δE/δμ``, continuity equation ``∂_tμ + div(μv) = 0``.
 
-    ``|∂E|² = ∫ρ|∇δE/δρ|²``. The distance is W₂, available for densities in dimension 1 (exact quantile functions).
+    ``|∂E|² = ∫|∇δE/δμ|²dμ``. The distance is W₂, available in dimension 1, and between up to 2000 particles in others.
 
     References
     ----------
     Otto 2001; Ambrosio, Gigli & Savaré 2008, Gradient Flows, ch. 8 and 10.
     """
 
-    def velocity(self, state: TorusDensity, differential: np.ndarray) -> np.ndarray:
-        """``−∇(δE/δρ)``, (d, n, …, n)."""
-        return -state.torus.gradient(differential)
+    def velocity(self, state: TorusDensity | ParticleMeasure, differential: np.ndarray) -> np.ndarray:
+        """``−∇(δE/δμ)``: (d, n, …, n) for a density, (N, d) for particles, whose differential is ∇δE/δμ already."""
+        return -(state.torus.gradient(differential) if isinstance(state, TorusDensity) else differential)
 
-    def squared_norm(self, state: TorusDensity, differential: np.ndarray) -> float:
-        """``∫ρ|∇δE/δρ|²``."""
-        return state.torus.dirichlet(differential, state.values)
+    def squared_norm(self, state: TorusDensity | ParticleMeasure, differential: np.ndarray) -> float:
+        """``∫|∇δE/δμ|²dμ``."""
+        if isinstance(state, TorusDensity):
+            return state.torus.dirichlet(differential, state.values)
+        return float(state.weights @ (differential**2).sum(axis=1))
 
-    def measures(self, state: TorusDensity) -> bool:
-        """Whether W₂ between states like this one is implemented: densities in d = 1."""
-        return isinstance(state, TorusDensity) and state.torus.dim == 1
+    def measures(self, state: TorusDensity | ParticleMeasure) -> bool:
+        """Whether W₂ between states like this one is computed: in d = 1, and between up to 2000 particles."""
+        if isinstance(state, TorusDensity):
+            return state.torus.dim == 1
+        return state.dim == 1 or state.number <= MOST_MEASURED
 
-    def distance(self, a: TorusDensity, b: TorusDensity) -> float:
+    def distance(self, a: TorusDensity | ParticleMeasure, b: TorusDensity | ParticleMeasure) -> float:
         """W₂(a, b)."""
         from .distances import wasserstein
 
@@ -83,7 +91,7 @@ class Kernelised:
         _require_kernel(self.kernel, "Kernelised")
 
     def velocity(self, state: TorusDensity, differential: np.ndarray) -> np.ndarray:
-        """``−K*(ρ∇δE/δρ)``, (d, n, …, n)."""
+        """``−K*(ρ∇δE/δρ)`` of a density, (d, n, …, n)."""
         modes = Modes(state.torus, 2)
         return np.stack([-modes.inverse(flux) for flux in self._convolved_momentum(modes, state, differential)])
 
@@ -92,6 +100,32 @@ class Kernelised:
         modes = Modes(state.torus, 2)
         multiplier = np.sqrt(self.kernel.spectrum(modes.squared_wavenumber))
         return sum(modes.squared_norm(multiplier * part) for part in momentum(modes, state.values, differential))
+
+    def particle_velocity(self, state: ParticleMeasure, differential: np.ndarray, entropy: float = 0.0) -> np.ndarray:
+        """``−Σ_j a_j (K(x_i − x_j)∇δE(x_j) + c∇K(x_i − x_j))``, (N, d); c is the coefficient of an entropy in E."""
+        weights = state.weights[:, None]
+        if not entropy:
+            return -self.kernel.convolve_particles(state.torus, state.positions, weights * differential)[0]
+        strengths = np.concatenate([weights * differential, weights], axis=1)
+        value, gradient = self.kernel.convolve_particles(state.torus, state.positions, strengths)
+        return -(value[:, :-1] + entropy * gradient[:, -1])
+
+    def particle_squared_norm(self, state: ParticleMeasure, differential: np.ndarray, entropy: float = 0.0) -> float:
+        """``Σ_k K̂|ĝ|²`` of the covector field ``g = μ∇δE + c∇μ``; with an entropy on a torus only."""
+        if not entropy:
+            return -float(np.sum(state.weights[:, None] * differential * self.particle_velocity(state, differential)))
+        from .particles.convolution import modes_of
+
+        torus = state.torus
+        if torus is None:
+            raise _check.fail("the slope of an entropy in this geometry needs a torus", repr(state), "pass torus=")
+        multiplier = torus.mode_weights * self.kernel.multiplier(torus)
+        cloud = modes_of(torus, state.positions, state.weights)
+        total = 0.0
+        for part, wavenumber in zip(differential.T, torus.wavenumbers):
+            field = modes_of(torus, state.positions, state.weights * part) + entropy * 1j * wavenumber * cloud
+            total += float(np.sum(multiplier * (field.real**2 + field.imag**2)))
+        return total
 
     def _convolved_momentum(self, modes: Modes, state: TorusDensity, differential: np.ndarray) -> list[np.ndarray]:
         multiplier = self.kernel.spectrum(modes.squared_wavenumber)
@@ -111,6 +145,37 @@ def momentum(modes: Modes, density: np.ndarray, differential: np.ndarray) -> lis
     potential = modes.forward(differential)
     slopes = (modes.inverse(1j * k * potential) for k in modes.wavenumbers)
     return [modes.forward(density * slope) for slope in slopes]
+
+
+@dataclass(frozen=True)
+class ConditionalWasserstein:
+    """Layered measures with ``d(μ, ν)² = ∫₀¹ W₂²(μ(·|s), ν(·|s)) ds``: particles move inside their layer only.
+
+    Velocity ``−G`` for the mean-field gradient G; ``|∂E|² = ∫∫|G|² dμ(w|s) ds``.
+
+    References
+    ----------
+    Barboni, Peyré & Vialard 2024, Understanding the training of infinitely deep and wide ResNets with conditional
+    optimal transport, def. 2.1 and 3.1.
+    """
+
+    def velocity(self, state: LayeredMeasure, differential: np.ndarray) -> np.ndarray:
+        """``−G``, (L, m, p)."""
+        return -differential
+
+    def squared_norm(self, state: LayeredMeasure, differential: np.ndarray) -> float:
+        """``(1/L) Σ_l Σ_j a_lj |G_lj|²``."""
+        return float(np.sum(state.weights * (differential**2).sum(axis=2))) / state.depth
+
+    def measures(self, state: LayeredMeasure) -> bool:
+        """Whether the distance is computed: layers of up to 2000 particles."""
+        return state.width <= MOST_MEASURED
+
+    def distance(self, a: LayeredMeasure, b: LayeredMeasure) -> float:
+        """The conditional distance d(a, b)."""
+        from .distances import conditional_wasserstein
+
+        return conditional_wasserstein(a, b)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,15 @@ class ScipyTransforms:
         modes = np.ascontiguousarray(modes, dtype=np.complex128)
         return kind(*angles, modes, isign=1, eps=tolerance, modeord=1, nthreads=1)
 
+    def spread(self, points: np.ndarray, strengths: np.ndarray, shape: tuple[int, ...], tolerance: float) -> np.ndarray:
+        """``Σ_j strengths[j] e^{−2πi k·x_j}`` (non-uniform FFT, type 1); modes in FFT order on every axis."""
+        import finufft
+
+        kind = {1: finufft.nufft1d1, 2: finufft.nufft2d1, 3: finufft.nufft3d1}[points.shape[1]]
+        angles = [np.ascontiguousarray(2 * np.pi * (points[:, a] % 1.0)) for a in range(points.shape[1])]
+        number = shape[0] if len(shape) == 1 else shape
+        return kind(*angles, strengths, number, isign=-1, eps=tolerance, modeord=1, nthreads=1)
+
 
 @dataclass(frozen=True)
 class DuccTransforms:
@@ -107,6 +116,21 @@ class DuccTransforms:
             forward=False,
             epsilon=tolerance,
             nthreads=1,
+            periodicity=1.0,
+            fft_order=True,
+        )
+
+    def spread(self, points: np.ndarray, strengths: np.ndarray, shape: tuple[int, ...], tolerance: float) -> np.ndarray:
+        """``Σ_j strengths[j] e^{−2πi k·x_j}`` (non-uniform FFT, type 1); modes in FFT order on every axis."""
+        import ducc0
+
+        return ducc0.nufft.nu2u(
+            points=strengths,
+            coord=np.ascontiguousarray(points),
+            forward=True,
+            epsilon=tolerance,
+            nthreads=1,
+            out=np.empty(shape, dtype=np.complex128),
             periodicity=1.0,
             fft_order=True,
         )

@@ -1,4 +1,4 @@
-"""Interaction energies of densities: a kernel between every two points."""
+"""Interaction energies: a kernel between every two points."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..measures import TorusDensity
+from ..measures import ParticleMeasure, TorusDensity
 from ..torus import Kernel
 from .base import Energy, InteractionTerm
 
 
 @dataclass(frozen=True)
 class Interaction(Energy):
-    """``E(ρ) = ½∬K(x − y)ρ(x)ρ(y)``; differential ``K*ρ``; Wasserstein flow ``∂_tρ = div(ρ∇(K*ρ))``.
+    """``E(μ) = ½∬K(x − y) dμ dμ``; differential ``K*μ``; Wasserstein flow ``∂_tμ = div(μ∇(K*μ))``.
+
+    Of densities on a torus, and of particles on a torus or in R^d; a particle acts on itself too, with a constant.
 
     Parameters
     ----------
@@ -26,7 +28,8 @@ class Interaction(Energy):
 
     Notes
     -----
-    The kernels of this package are positive definite, hence repulsive: the flow spreads. One FFT pair a differential.
+    The kernels of this package are positive definite, hence repulsive: the flow spreads. One FFT pair a differential of
+    a density; for particles see ``convolve_particles``.
     """
 
     kernel: Kernel
@@ -37,11 +40,23 @@ class Interaction(Energy):
                 f"kernel must be a Kernel (got {type(self.kernel).__name__}); pass mf.GaussianKernel(length)"
             )
 
-    def value(self, state: TorusDensity) -> float:
+    def value(self, state: TorusDensity | ParticleMeasure) -> float:
+        if isinstance(state, ParticleMeasure):
+            return 0.5 * float(state.weights @ self._convolved(state)[0])
         return 0.5 * float(np.mean(state.values * self.differential(state)))
 
-    def differential(self, state: TorusDensity) -> np.ndarray:
+    def differential(self, state: TorusDensity | ParticleMeasure) -> np.ndarray:
+        if isinstance(state, ParticleMeasure):
+            return self._convolved(state)[1]
         return self.kernel.convolve(state.torus, state.values)
+
+    def data(self, state: TorusDensity | ParticleMeasure) -> tuple[np.ndarray, ...]:
+        return ()
+
+    def _convolved(self, state: ParticleMeasure) -> tuple[np.ndarray, np.ndarray]:
+        """``K*μ`` and its gradient at the particles."""
+        value, gradient = self.kernel.convolve_particles(state.torus, state.positions, state.weights[:, None])
+        return value[:, 0], gradient[:, 0]
 
     def interaction(self) -> tuple[InteractionTerm, ...]:
         return (InteractionTerm(1.0, self.kernel.spectrum),)

@@ -27,6 +27,9 @@ class System(Protocol):
 
     def energy(self, state: Any) -> float: ...
 
+    def size(self, vector: np.ndarray) -> float:
+        """What errors are relative to."""
+
     def direction(self, like: np.ndarray) -> np.ndarray:
         """A fixed rough displacement, which starts the power iteration."""
 
@@ -82,7 +85,8 @@ class EuclideanMemory:
         state = self.system.state(vector)
         rate = self.system.velocity(state)
         energy = self.system.energy(state)
-        if not (math.isfinite(energy) and energy <= self.energy + RISE * abs(self.energy)):
+        known = not math.isnan(self.energy)  # some flows have a velocity and no finite energy
+        if known and not (math.isfinite(energy) and energy <= self.energy + RISE * abs(self.energy)):
             return None, Status.UNSTABLE, f"the energy rose from {self.energy:.6g} to {energy:.6g}"
         after = replace(self, state=state, rate=rate, energy=energy, age=self.age + 1)
         if after.age >= AGAIN_EVERY:
@@ -95,9 +99,9 @@ class EuclideanMemory:
         return replace(self, curvature=curvature, age=0)
 
     def relative(self, error: np.ndarray, after: np.ndarray) -> float:
-        """Root mean square of an error over that of the larger of the states before and after."""
-        size = max(float(np.mean(vector**2)) for vector in (self.vector, after))
-        ratio = math.sqrt(float(np.mean(error**2)) / size) if size > 0 else 0.0
+        """Root mean square of an error over the larger of the states before and after."""
+        size = max(self.system.size(vector) for vector in (self.vector, after))
+        ratio = math.sqrt(float(np.mean(error**2))) / size if size > 0 else 0.0
         return ratio if math.isfinite(ratio) else math.inf
 
     def pack(self) -> dict[str, np.ndarray]:

@@ -1,0 +1,1 @@
+"""Particles and fields: modes of clouds, fields at particles."""
