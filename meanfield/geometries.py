@@ -90,8 +90,10 @@ class Kernelised:
     def __post_init__(self) -> None:
         _require_kernel(self.kernel, "Kernelised")
 
-    def velocity(self, state: TorusDensity, differential: np.ndarray) -> np.ndarray:
-        """``−K*(ρ∇δE/δρ)`` of a density, (d, n, …, n)."""
+    def velocity(self, state: TorusDensity | ParticleMeasure, differential: np.ndarray) -> np.ndarray:
+        """``−K*(ρ∇δE/δρ)``: (d, n, …, n) for a density, (N, d) for particles."""
+        if isinstance(state, ParticleMeasure):
+            return self.particle_velocity(state, differential)
         modes = Modes(state.torus, 2)
         return np.stack([-modes.inverse(flux) for flux in self._convolved_momentum(modes, state, differential)])
 
