@@ -183,12 +183,12 @@ def test_a_start_does_not_change_the_value(n, m, weighted):
     assert wasserstein(mu, nu, start=again) == pytest.approx(plan.value, rel=1e-14)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_a_good_start_spares_the_network_simplex(weighted, monkeypatch):
+@pytest.mark.parametrize(("m", "weighted"), [(200, False), (200, True), (170, True), (230, True)])
+def test_a_good_start_spares_the_network_simplex(m, weighted, monkeypatch):
     rng = np.random.default_rng(8)
-    mu, nu = cloud(rng, 200, 3, weighted=weighted), cloud(rng, 200, 3, weighted=weighted)
+    mu, nu = cloud(rng, 200, 3, weighted=weighted), cloud(rng, m, 3, weighted=weighted)
     plan = transport_plan(mu, nu)
-    later = mf.ParticleMeasure(nu.positions + 1e-4 * rng.normal(size=(200, 3)), nu.weights)
+    later = mf.ParticleMeasure(nu.positions + 1e-4 * rng.normal(size=(m, 3)), nu.weights)
     monkeypatch.setattr(_least_cost, "_VISITS", 64 if weighted else 1)  # of each row; cold it takes more
     monkeypatch.setattr(_least_cost, "_FEW_VISITS", 4 if weighted else 3)
     monkeypatch.setattr(_least_cost, "_network_simplex", lambda *_: pytest.fail("the paths did not reach the end"))
