@@ -24,7 +24,7 @@ def convolve(
     """What :meth:`meanfield.torus.Kernel.convolve_particles` documents."""
     if not isinstance(route, Route | None):
         raise TypeError(f"route must be a Route or None (got {route!r}); use meanfield.particles.Route")
-    tolerance = _tolerance(tolerance)
+    tolerance = checked_tolerance(tolerance)
     if torus is None:
         form = _closed_form(kernel, route)
         x = _points(x, None)
@@ -34,10 +34,12 @@ def convolve(
         raise _check.fail("a kernel on a torus must have Fourier coefficients", repr(kernel), "use SobolevKernel")
     x = _points(x, torus)
     b = _strengths(b, len(x))
-    route = _torus_route(kernel, torus, len(x), tolerance, route)
+    if isinstance(kernel, GaussianKernel):
+        route = _gaussian_route(kernel, torus, b.shape, tolerance, route)
+        if route is Route.DIRECT:
+            return direct.periodic(kernel, x, b, tolerance)
     if route is Route.DIRECT:
-        assert isinstance(kernel, GaussianKernel)
-        return direct.periodic(kernel, x, b, tolerance)
+        raise _check.fail("the direct sum on a torus is for Gaussians", repr(kernel), "use Route.FOURIER or MODES")
     if route is Route.MODES:
         return direct.modes(torus, kernel.multiplier(torus), x, b)
     window = windows.choose(torus.n, tolerance)
@@ -82,7 +84,7 @@ def to_modes(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = 1e-9
     array([[ 2.+0.j,  0.-2.j, -2.+0.j]])
     """
     _require_torus(torus)
-    window = windows.choose(torus.n, _tolerance(tolerance))
+    window = windows.choose(torus.n, checked_tolerance(tolerance))
     x = _points(x, torus)
     return fourier.spread(torus, window, fourier.arrange(torus, window, x), _strengths(b, len(x)))
 
@@ -123,7 +125,7 @@ def from_modes(
     (array([1., 0.]), array([ 0., -1.]))
     """
     _require_torus(torus)
-    window = windows.choose(torus.n, _tolerance(tolerance))
+    window = windows.choose(torus.n, checked_tolerance(tolerance))
     modes, half = np.asarray(modes, dtype=np.complex128), torus.squared_wavenumber.shape
     if modes.ndim != torus.dim + 1 or modes.shape[1:] != half:
         raise _check.fail(f"modes must have shape (q, {str(half)[1:]}", f"shape {modes.shape}", "stack coefficients")
@@ -132,21 +134,19 @@ def from_modes(
     return fourier.gather(torus, window, fourier.arrange(torus, window, _points(x, torus)), modes)
 
 
-def _torus_route(kernel: Kernel, torus: Torus, number: int, tolerance: float, route: Route | None) -> Route:
-    """The route asked for, if there is one, or the cheapest."""
-    closed = isinstance(kernel, GaussianKernel)
-    if route is Route.DIRECT and not closed:
-        raise _check.fail("the direct sum on a torus is for Gaussians", repr(kernel), "use Route.FOURIER or MODES")
-    if route is Route.MODES or route is Route.FOURIER or not closed:
-        return route or Route.FOURIER
-    assert isinstance(kernel, GaussianKernel)
-    if direct.resolved(kernel, torus, tolerance):
-        return route or cheapest(torus, number, direct.images(kernel, tolerance))
+def _gaussian_route(
+    kernel: GaussianKernel, torus: Torus, shape: tuple[int, ...], tolerance: float, route: Route | None
+) -> Route:
+    """The route asked for, or the cheapest: the direct one only where it is the sum over the torus's modes."""
+    if route in (Route.FOURIER, Route.MODES):
+        return route
+    if direct.summable(kernel, torus, tolerance):
+        return route or cheapest(torus, shape[0], shape[1], direct.images(kernel, tolerance))
     if route is Route.DIRECT:
         raise _check.fail(
-            f"the torus must carry the kernel to the tolerance {tolerance:g} for a direct sum",
-            f"{kernel} on n={torus.n}",
-            "raise n or the length, or use Route.FOURIER, the sum of the torus's modes",
+            f"a direct sum on {torus} needs a Gaussian neither narrower nor wider than tolerance {tolerance:g} allows",
+            repr(kernel),
+            "use Route.FOURIER or MODES, which sum the torus's modes",
         )
     return Route.FOURIER
 
@@ -164,7 +164,8 @@ def _require_torus(torus: Any) -> None:
         raise TypeError(f"torus must be a Torus (got {type(torus).__name__}); pass mf.Torus(n, dim=d)")
 
 
-def _tolerance(tolerance: Any) -> float:
+def checked_tolerance(tolerance: Any) -> float:
+    """A tolerance between 0 and 0.1."""
     value = _check.positive("tolerance", tolerance, "pass a number such as 1e-9")
     if value > 0.1:
         raise _check.fail("tolerance must be at most 0.1", repr(tolerance), "pass a number such as 1e-9")

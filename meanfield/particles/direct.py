@@ -45,23 +45,28 @@ def periodic(kernel: GaussianKernel, x: np.ndarray, b: np.ndarray, tolerance: fl
 
 
 def images(kernel: GaussianKernel, tolerance: float) -> int:
-    """Periodic images a side of the nearest one, so that those left out are below tolerance times the peak.
+    """Periodic images a side of the nearest one, so that what is left out is below the tolerance.
 
-    The next one is ``images + ½`` away at least, and the gradient there has a factor up to ``1/ℓ`` more, against a
-    greatest gradient of ``e^{−½}/ℓ``: two more decades cover it, and the two sides, and three axes.
+    The next image is ``images + ½`` away at least. Wide Gaussians are nearly constant: their gradient is smaller than
+    that of one image by ``e^{−2π²ℓ²}``. Two more decades cover the factors before the exponentials, and the axes.
     """
-    reach = kernel.length * math.sqrt(2 * math.log(100 / tolerance))
+    reach = kernel.length * math.sqrt(2 * (math.log(100 / tolerance) + 2 * (math.pi * kernel.length) ** 2))
     return max(0, math.ceil(reach - 0.5))
 
 
 def resolved(kernel: GaussianKernel, torus: Torus, tolerance: float) -> bool:
     """Whether the modes the torus lacks contribute less than the tolerance to the Gaussian and its gradient."""
     first = (torus.n - 1) // 2 + 1
-    k = np.arange(first, first + 64 + int(2 / kernel.length))
-    with np.errstate(under="ignore"):
-        tail = 2 * math.sqrt(2 * math.pi) * kernel.length * kernel.spectrum((2 * np.pi * k) ** 2)
-    gradient = tail * 2 * np.pi * k * kernel.length
-    return torus.dim * max(float(tail.sum()), float(gradient.sum())) <= 0.1 * tolerance
+    k = np.arange(first, first + 64 + min(int(2 / kernel.length), 10_000))  # a narrow one fails at the first modes
+    tail = 2 * math.sqrt(2 * math.pi) * kernel.length * kernel.spectrum((2 * np.pi * k) ** 2)
+    slope = tail * 2 * np.pi * k * kernel.length
+    return torus.dim * max(float(tail.sum()), float(slope.sum())) <= 0.1 * tolerance
+
+
+def summable(kernel: GaussianKernel, torus: Torus, tolerance: float) -> bool:
+    """Whether the sum over images is that over the torus's modes: Gaussian resolved, and slopes do not cancel."""
+    cancelled = float(np.finfo(float).eps) * math.exp(min(2 * (math.pi * kernel.length) ** 2, 700.0))
+    return 10 * cancelled <= tolerance and resolved(kernel, torus, tolerance)
 
 
 def _over_targets(pairs, x: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

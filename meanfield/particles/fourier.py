@@ -47,7 +47,7 @@ def arrange(torus: Torus, window: windows.Window, x: np.ndarray) -> Cloud:
 
 
 def spread(torus: Torus, window: windows.Window, cloud: Cloud, b: np.ndarray) -> np.ndarray:
-    """Modes ``Σ_j b_j e^{−2πik·x_j}``, (q, n, …, n//2+1): type 1."""
+    """Modes ``Σ_j b_j e^{−2πik·x_j}``, (q, n, …, n//2+1): type 1. The mean is exact, as masses should be."""
     from .._kernels.nonuniform import lanes_of, make_spread
 
     one, b = make_spread(window.width, torus.dim), cloud.sort(b)
@@ -64,7 +64,10 @@ def spread(torus: Torus, window: windows.Window, cloud: Cloud, b: np.ndarray) ->
     grid, *others = parallel.run(chunk, parallel.chunks(len(b), number * parallel.POINTS_PER_CHUNK))
     for other in others:  # in the order of the chunks
         grid += other
-    return np.stack(parallel.run(lambda one: grid_to_modes(torus, window, fold(one, window.cells)), list(grid)))
+    spectra = parallel.run(lambda one: grid_to_modes(torus, window, fold(one, window.cells)), list(grid))
+    for spectrum, total in zip(spectra, b.sum(axis=0), strict=True):
+        spectrum.flat[0] = total
+    return np.stack(spectra)
 
 
 def gather(torus: Torus, window: windows.Window, cloud: Cloud, modes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
