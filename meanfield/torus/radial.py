@@ -174,8 +174,6 @@ class LaplaceKernel(RadialKernel):
 
 
 def _matern(p: int) -> tuple[float, ...]:
-    """Coefficients of the polynomial of order p + ½ in t, highest power first."""
-    scale = math.factorial(p) / math.factorial(2 * p)
-    return tuple(
-        scale * math.factorial(p + i) / (math.factorial(i) * math.factorial(p - i)) * 2 ** (p - i) for i in range(p + 1)
-    )
+    """Coefficients of the polynomial of order p + ½ in t, highest power first; quotients of integers, rounded once."""
+    f = math.factorial
+    return tuple(f(p) * f(p + i) * 2 ** (p - i) / (f(2 * p) * f(i) * f(p - i)) for i in range(p + 1))
