@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 _NAMES = {
     "DiracKernel": "torus",
     "GaussianKernel": "torus",
+    "LaplaceKernel": "torus",
+    "MaternKernel": "torus",
     "SobolevKernel": "torus",
     "Torus": "torus",
     "Control": "measures",
@@ -43,7 +45,18 @@ _NAMES = {
     "sweep": "claims",
     "fit_rate": "claims",
 }
-_MODULES = ("claims", "distances", "energies", "output", "parallel", "report", "steppers", "tableaus", "theory")
+_MODULES = (
+    "claims",
+    "distances",
+    "energies",
+    "output",
+    "parallel",
+    "particles",
+    "report",
+    "steppers",
+    "tableaus",
+    "theory",
+)
 
 __all__ = ["__version__", *_NAMES, *_MODULES]
 

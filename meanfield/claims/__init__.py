@@ -35,7 +35,11 @@ __all__ = [
 ]
 
 # prefix of the ids -> module with the tuple CLAIMS; one module a section of the mathematics
-SECTIONS: dict[str, str] = {"FLOW": "meanfield.claims.balance", "PME": "meanfield.claims.porous_medium"}
+SECTIONS: dict[str, str] = {
+    "FLOW": "meanfield.claims.balance",
+    "PME": "meanfield.claims.porous_medium",
+    "COT": "meanfield.claims.conditional",
+}
 
 
 def get(claim_id: str) -> Claim:

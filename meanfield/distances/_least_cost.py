@@ -9,7 +9,9 @@ import numpy as np
 from .. import _check
 
 _UNITS = 2**52  # of mass: sums of them are exact in float64, in which the network simplex counts
-_VISITS, _FEW_VISITS = 64, 8  # of each row by shortest paths, before the network simplex takes over
+# Visits of each row by shortest paths before the network simplex takes over; with unequal weights it takes over soon,
+# unless nearly everything has found its place by then, as from a good start.
+_FEW_VISITS, _NEARLY, _VISITS = 8, 1 / 16, 64
 _LAST_VISITS = 10_000
 _PIVOTS = 10_000  # for each point
 _ROUNDING = 2**6 * float(np.finfo(np.float64).eps)  # of the largest cost, between a plan and the proof
@@ -25,9 +27,10 @@ def cheapest(
     largest = float(cost.max())
     supply, demand, equal = whole_units(a, b)
     prices = _first_prices(cost, x, a, y, b, wrap) if guess is None else guess
-    visits = _VISITS if equal or guess is not None else _FEW_VISITS
-    nothing = np.empty((3, 0), np.int64)
-    plan, u, v, left = ship(cost, supply, demand, prices, nothing, visits * len(x))
+    plan, few = np.empty((3, 0), np.int64), _FEW_VISITS * len(x)
+    plan, u, v, left = ship(cost, supply, demand, prices, plan, few)
+    if left and (equal or left < _NEARLY * supply.sum()):
+        plan, u, v, left = ship(cost, supply, demand, v, plan, _VISITS * len(x))
     if left:
         plan, prices = _network_simplex(cost, supply, demand)
         plan, u, v, left = ship(cost, supply, demand, prices, plan, _LAST_VISITS * len(x))

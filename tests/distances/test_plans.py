@@ -183,14 +183,16 @@ def test_a_start_does_not_change_the_value(n, m, weighted):
     assert wasserstein(mu, nu, start=again) == pytest.approx(plan.value, rel=1e-14)
 
 
-def test_a_good_start_needs_fewer_visits(monkeypatch):
+@pytest.mark.parametrize(("m", "weighted"), [(200, False), (200, True), (170, True), (230, True)])
+def test_a_good_start_spares_the_network_simplex(m, weighted, monkeypatch):
     rng = np.random.default_rng(8)
-    mu, nu = cloud(rng, 200, 3), cloud(rng, 200, 3)
+    mu, nu = cloud(rng, 200, 3, weighted=weighted), cloud(rng, m, 3, weighted=weighted)
     plan = transport_plan(mu, nu)
-    later = mf.ParticleMeasure(nu.positions + 1e-4 * rng.normal(size=(200, 3)))
-    monkeypatch.setattr(_least_cost, "_VISITS", 3)  # of each row; cold it takes more, and the simplex steps in
+    later = mf.ParticleMeasure(nu.positions + 1e-4 * rng.normal(size=(m, 3)), nu.weights)
+    monkeypatch.setattr(_least_cost, "_VISITS", 64 if weighted else 1)  # of each row; cold it takes more
+    monkeypatch.setattr(_least_cost, "_FEW_VISITS", 4 if weighted else 3)
     monkeypatch.setattr(_least_cost, "_network_simplex", lambda *_: pytest.fail("the paths did not reach the end"))
-    transport_plan(mu, later, start=plan)
+    check_plan(transport_plan(mu, later, start=plan), mu, later)
     with pytest.raises(pytest.fail.Exception):
         transport_plan(mu, later)
 
@@ -216,8 +218,8 @@ def test_pivots_that_run_out_are_an_error(monkeypatch):
 def test_visits_that_run_out_are_an_error(monkeypatch):
     rng = np.random.default_rng(10)
     mu, nu = cloud(rng, 60, 2), cloud(rng, 60, 2)
-    monkeypatch.setattr(_least_cost, "_VISITS", 0)
-    monkeypatch.setattr(_least_cost, "_LAST_VISITS", 0)
+    for name in ("_FEW_VISITS", "_VISITS", "_LAST_VISITS"):
+        monkeypatch.setattr(_least_cost, name, 0)
     monkeypatch.setattr(_least_cost, "_network_simplex", lambda cost, *_: (np.empty((3, 0), np.int64), np.zeros(60)))
     with pytest.raises(ConvergenceError, match="units left"):
         wasserstein(mu, nu)
