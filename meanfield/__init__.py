@@ -47,8 +47,10 @@ _NAMES = {
 }
 _MODULES = (
     "claims",
+    "data",
     "distances",
     "energies",
+    "geodesics",
     "output",
     "parallel",
     "particles",

@@ -21,8 +21,9 @@ from .energies import (
     SobolevDistance,
 )
 from .geometries import ConditionalWasserstein, Geometry, Hilbert, Kernelised, Wasserstein
+from .kernelised import KernelisedRate
 from .measures import Control, LayeredMeasure, ParticleMeasure, TorusDensity
-from .rates import FluxRate, KernelisedRate, PressureRate
+from .rates import FluxRate, PressureRate
 from .status import Status
 from .steppers.base import StepInfo, Stepper
 from .velocities import SteinField, VelocityField, entropy_of

@@ -6,7 +6,10 @@ A geometry is the only place where a metric is applied; energies know nothing of
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -94,14 +97,16 @@ class Kernelised:
         """``−K*(ρ∇δE/δρ)``: (d, n, …, n) for a density, (N, d) for particles."""
         if isinstance(state, ParticleMeasure):
             return self.particle_velocity(state, differential)
-        modes = Modes(state.torus, 2)
-        return np.stack([-modes.inverse(flux) for flux in self._convolved_momentum(modes, state, differential)])
+        modes, spectrum, _ = _workspace(self.kernel, state.torus, threading.get_ident())
+        velocity, spectrum = np.empty((state.torus.dim, *state.torus.shape)), -spectrum
+        for component, flux in zip(velocity, momenta(modes, state.values, differential, spectrum)):
+            modes.inverse(flux, component)
+        return velocity
 
     def squared_norm(self, state: TorusDensity, differential: np.ndarray) -> float:
         """``∫ρ∇δE/δρ·K*(ρ∇δE/δρ)``."""
-        modes = Modes(state.torus, 2)
-        multiplier = np.sqrt(self.kernel.spectrum(modes.squared_wavenumber))
-        return sum(modes.squared_norm(multiplier * part) for part in momentum(modes, state.values, differential))
+        modes, _, root = _workspace(self.kernel, state.torus, threading.get_ident())
+        return sum(modes.squared_norm(part) for part in momenta(modes, state.values, differential, root))
 
     def particle_velocity(self, state: ParticleMeasure, differential: np.ndarray, entropy: float = 0.0) -> np.ndarray:
         """``−Σ_j a_j (K(x_i − x_j)∇δE(x_j) + c∇K(x_i − x_j))``, (N, d); c is the coefficient of an entropy in E."""
@@ -129,10 +134,6 @@ class Kernelised:
             total += float(np.sum(multiplier * (field.real**2 + field.imag**2)))
         return total
 
-    def _convolved_momentum(self, modes: Modes, state: TorusDensity, differential: np.ndarray) -> list[np.ndarray]:
-        multiplier = self.kernel.spectrum(modes.squared_wavenumber)
-        return [multiplier * part for part in momentum(modes, state.values, differential)]
-
     def measures(self, state: TorusDensity) -> bool:
         """False: no distance without a flow."""
         return False
@@ -142,11 +143,22 @@ class Kernelised:
         raise NotImplementedError("the kernelised geometry has no distance in closed form")
 
 
-def momentum(modes: Modes, density: np.ndarray, differential: np.ndarray) -> list[np.ndarray]:
-    """``P(ρ∇Pδ)`` in kept coefficients, one array a component: P projects on the kept modes."""
+@lru_cache(maxsize=4)
+def _workspace(kernel: Kernel, torus: Torus, thread: int) -> tuple[Modes, np.ndarray, np.ndarray]:
+    """Kept modes with their scratch, one a thread, and the multipliers ``K̂/n^d`` and ``K̂^{1/2}/n^d``."""
+    modes = Modes(torus, 2)
+    spectrum = kernel.spectrum(modes.squared_wavenumber)
+    return modes, spectrum / torus.size, np.sqrt(spectrum) / torus.size
+
+
+def momenta(
+    modes: Modes, density: np.ndarray, differential: np.ndarray, multiplier: np.ndarray
+) -> Iterator[np.ndarray]:
+    """``P(ρ∇Pδ)``, P the projection on the modes, times a multiplier that holds n^{−d}; the array is reused."""
     potential = modes.forward(differential)
-    slopes = (modes.inverse(1j * k * potential) for k in modes.wavenumbers)
-    return [modes.forward(density * slope) for slope in slopes]
+    flux = np.empty_like(potential)
+    for axis in range(modes.torus.dim):
+        yield modes.weighted_slope(potential, axis, density, multiplier=multiplier, out=flux)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Right-hand sides of flows of densities, in kept Fourier coefficients.
 
-Forms of one equation. The *flux* form ``−div(ρv)`` works for any energy and geometry; the *pressure* form
+Two forms of one equation. The *flux* form ``−div(ρv)`` works for any energy and geometry; the *pressure* form
 ``ΔP(ρ) + div(ρ∇V)`` is the shorter one that local energies have in Wasserstein: one transform pair for a pure
-pressure; the *kernelised* form keeps every product on the modes it resolves. Tests hold them against each other.
+pressure. Tests hold them against each other. The kernelised geometry has a form of its own, in `meanfield.kernelised`.
 """
 
 from __future__ import annotations
@@ -15,24 +15,26 @@ import numpy as np
 
 from .energies import Energy
 from .energies.base import PowerTerm
-from .geometries import momentum
 from .measures import density_from_solver
+from .status import Refusal, Status
 from .torus import Modes, Torus
 
 if TYPE_CHECKING:
-    from .geometries import Geometry, Kernelised
+    from .geometries import Geometry
 
 
 class Stiffness(NamedTuple):
     """What bounds a step: the range of the factor D of the linear part ``−Dλ(k)``, and the speed of the drift.
 
     λ is the rate's ``damping``. The linearised rate has its spectrum within
-    ``[−greatest·max λ, 0] + i[−1, 1]·speed·max|2πk_a|``.
+    ``[−greatest·max λ, 0] + i[−1, 1]·speed·max|2πk_a|`` and a distance ``coupling`` around, by which the gradients of
+    the density and of a potential tie modes together where a kernel lies between them.
     """
 
     least: float
     greatest: float
     speed: float
+    coupling: float = 0.0
 
 
 def product_degree(terms: tuple[PowerTerm, ...], *, drift: bool) -> int:
@@ -124,19 +126,27 @@ class FluxRate:
 
     Notes
     -----
-    Cost for Wasserstein: ``(1 + d)/2`` full pairs for the velocity and ``d/2`` pruned ones for the flux.
+    Cost for Wasserstein: ``(1 + d)/2`` full pairs for the velocity and ``d/2`` pruned ones for the flux. The linear
+    part is ``−D|2πk|²``, D the range of ``P'(ρ) + ρH``; for interactions alone ``−D|2πk|²H``, D the range of ρ.
     """
 
     def __init__(self, energy: Energy, geometry: Geometry, torus: Torus) -> None:
         self.energy, self.geometry = energy, geometry
         self.modes = Modes(torus, product_degree(energy.pressure(), drift=True))
-        self.damping = self.modes.squared_wavenumber * common_multiplier(energy, self.modes)
+        self.damping = self.modes.squared_wavenumber
+        self._symbol = interaction_symbol(energy, self.damping)
+        if self._symbol is not None and not energy.pressure():
+            self.damping = self.damping * self._symbol
         self._speed_of: tuple[np.ndarray | None, float] = (None, 0.0)
 
     def at(self, values: np.ndarray) -> np.ndarray:
         """Rate at grid values (n, …, n), compact coefficients."""
         state = density_from_solver(values, self.modes.torus)
-        velocity = self.geometry.velocity(state, self.energy.differential(state))
+        try:
+            differential = self.energy.differential(state)
+        except ValueError as error:  # a stage below zero, where a logarithm has no value
+            raise Refusal(Status.NOT_POSITIVE, str(error)) from error
+        velocity = self.geometry.velocity(state, differential)
         self._speed_of = values, speed_of(velocity)
         out = np.zeros(self.modes.shape, dtype=np.complex128)
         for wavenumber, component in zip(self.modes.wavenumbers, velocity):
@@ -152,71 +162,19 @@ class FluxRate:
         """Bounds of the linearised rate at grid values; costs nothing where the rate was evaluated there last."""
         if self._speed_of[0] is not values:
             self.at(values)
-        return Stiffness(*diffusivity(self.energy, float(values.min()), float(values.max())), self._speed_of[1])
-
-
-class KernelisedRate:
-    """``∂_tρ = div(ρ K*(ρ∇δE/δρ))``, every product projected on the modes ``|k_a| < n/3`` that it resolves.
-
-    So it is the exact gradient flow of the energy on these modes: ``dE/dt = −⟨q, K*q⟩`` with ``q = P(ρ∇PδE/δρ)``.
-
-    Parameters
-    ----------
-    energy : Energy
-    geometry : Kernelised
-    torus : Torus
-
-    Notes
-    -----
-    Cost: ``1 + 3d/2`` pruned pairs, and what the energy's differential takes. The linear part is ``−D|2πk|²K̂h``, with
-    D between the extremes of ``ρP'(ρ)`` for local energies, ``ρ²`` for quadratic ones of multiplier h.
-    """
-
-    def __init__(self, energy: Energy, geometry: Kernelised, torus: Torus) -> None:
-        self.energy, self.kernel = energy, geometry.kernel
-        self.modes = Modes(torus, 2)
-        self.multiplier = self.kernel.spectrum(self.modes.squared_wavenumber)
-        self.damping = self.modes.squared_wavenumber * self.multiplier * common_multiplier(energy, self.modes)
-        self._speed_of: tuple[np.ndarray | None, float] = (None, 0.0)
-
-    def at(self, values: np.ndarray) -> np.ndarray:
-        """Rate at grid values (n, …, n), compact coefficients."""
-        modes, state = self.modes, density_from_solver(values, self.modes.torus)
-        out, total = np.zeros(modes.shape, dtype=np.complex128), np.zeros(modes.torus.shape)
-        for wavenumber, part in zip(modes.wavenumbers, momentum(modes, values, self.energy.differential(state))):
-            velocity = modes.inverse(self.multiplier * part)
-            total += np.abs(velocity)
-            velocity *= values
-            out += 1j * wavenumber * modes.forward(velocity)
-        self._speed_of = values, float(total.max())
-        return out
-
-    def of(self, coefficients: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Rate at a density given by its coefficients, into ``out``."""
-        out[...] = self.at(self.modes.inverse(coefficients))
-        return out
-
-    def stiffness(self, values: np.ndarray) -> Stiffness:
-        """Bounds of the linearised rate at grid values; costs nothing where the rate was evaluated there last."""
-        if self._speed_of[0] is not values:
-            self.at(values)
         low, high = float(values.min()), float(values.max())
-        least, greatest = diffusivity(self.energy, low, high)
-        return Stiffness(low * least, high * greatest, self._speed_of[1])
+        least, greatest = self.energy.symbol(low, high)
+        if self._symbol is not None and not self.energy.pressure():
+            least, greatest = low, high
+        elif self._symbol is not None:
+            least, greatest = least + low * float(self._symbol.min()), greatest + high * float(self._symbol.max())
+        return Stiffness(least, greatest, self._speed_of[1])
 
 
-def diffusivity(energy: Energy, low: float, high: float) -> tuple[float, float]:
-    """Range of D, for densities in ``[low, high]``, where ``div(ρ∇E''δρ)`` is ``−D|2πk|²h`` with h as below."""
-    least, greatest = energy.symbol(low, high)
-    strength = sum(c for c, _ in energy.interaction())
-    alone = not energy.pressure() and len(energy.interaction()) == 1
-    return least + (strength * low if alone else 0.0), greatest + strength * high
-
-
-def common_multiplier(energy: Energy, modes: Modes) -> np.ndarray | float:
-    """The multiplier h of an energy that is one quadratic interaction; else 1, which bounds every h."""
+def interaction_symbol(energy: Energy, squared_wavenumber: np.ndarray) -> np.ndarray | None:
+    """``H = Σ c_i h_i`` of an energy's quadratic interactions ``½ Σ_k H|ρ̂(k)|²``, None if it has none."""
     terms = energy.interaction()
-    return terms[0].spectrum(modes.squared_wavenumber) if len(terms) == 1 and not energy.pressure() else 1.0
+    return np.sum([c * h(squared_wavenumber) for c, h in terms], axis=0) if terms else None
 
 
 def make_pressure(terms: tuple[PowerTerm, ...]) -> Callable:

@@ -10,7 +10,8 @@ import pytest
 import meanfield as mf
 from meanfield.energies import Energy
 from meanfield.flow import PAIRS, march
-from meanfield.rates import FluxRate, KernelisedRate, PressureRate
+from meanfield.kernelised import KernelisedRate
+from meanfield.rates import FluxRate, PressureRate
 from meanfield.status import Status
 from meanfield.steppers import ETDRK4, RK4
 

@@ -1,5 +1,6 @@
 """Training as a gradient flow of controls: steppers, step bounds, balance, statuses, the Hilbert geometry."""
 
+import json
 from functools import cache
 
 import numpy as np
@@ -162,6 +163,17 @@ def test_a_control_that_outgrows_the_depth_ends_with_the_depth_that_would_do():
     assert np.isfinite(ds.control).all()
 
 
+def test_adaptive_steps_up_to_the_edge_of_the_depth_end_with_a_status():
+    """Halved steps lead so close to the bound that every displacement which grows the control is refused."""
+    shallow = mf.DensityNODE(TORUS, KERNEL, depth=2)
+    near, far = (TORUS.density(lambda x, s=s: 1 + 0.9 * np.cos(2 * np.pi * (x - s))) for s in (0.0, 0.4))
+    flow = mf.GradientFlow(mf.Risk(shallow, near, mf.L2Distance(far)), mf.Hilbert(KERNEL))
+    with pytest.warns(RuntimeWarning, match="use depth="):
+        ds = mf.solve(flow, shallow.zero(), t_end=5.0, stepper=mf.steppers.RK4(tolerance=1e-3), progress=False)
+    assert ds.status == "unstable"
+    assert 0 < ds.time[-1] < 5
+
+
 def test_adaptive_steps_keep_the_balance():
     ds = mf.solve(
         training(), NODE.zero(), t_end=1.0, save_at=61, stepper=mf.steppers.RK4(tolerance=1e-4), progress=False
@@ -201,6 +213,48 @@ def test_a_resumed_training_has_the_same_bits(stepper, tmp_path):
     assert again.status == "finished"
     for name in set(whole.data_vars) - {"wall_time"}:
         np.testing.assert_array_equal(again[name], whole[name], err_msg=name)
+
+
+def test_a_stopped_training_goes_on_in_the_same_bits(tmp_path):
+    """In d = 2 with a penalty; stopped by a rule, resumed without it."""
+    torus = mf.Torus(16, dim=2)
+    node = mf.DensityNODE(torus, KERNEL, depth=4)
+    rho0, target = (torus.density(lambda x, y, a=a: 1 + a * np.cos(2 * np.pi * (x + y))) for a in (0.1, -0.1))
+    flow = mf.GradientFlow(mf.Risk(node, rho0, mf.KullbackLeibler(target), penalty=1e-3), mf.Hilbert(KERNEL))
+
+    def run(**options):
+        return mf.solve(flow, node.zero(), t_end=0.4, save_at=5, stepper=mf.steppers.Heun(tolerance=1e-2),
+                        observe={"top": lambda t, v: [t, np.abs(v.values).max()]}, progress=False, **options)  # fmt: skip
+
+    whole, out = run(), tmp_path / "run.h5"
+    assert run(out=out, stop=lambda t, v: t > 0.25).status == "stopped"
+    again = run(out=out, resume=True)
+    assert (again.status, again.sizes["time"]) == ("finished", 6)  # the save of the stop is kept
+    for name in set(whole.data_vars) - {"wall_time", "step_size", "balance_defect", "lojasiewicz_slope"}:
+        np.testing.assert_array_equal(again[name][[0, 1, 2, 4, 5]], whole[name], err_msg=name)
+
+
+def test_a_run_of_training_is_told_in_few_words_and_resumed_by_itself_only(tmp_path):
+    def run(flow=None, **options):
+        return mf.solve(flow or training(), NODE.zero(), t_end=0.1, stepper=mf.steppers.Euler(dt=0.05), progress=False,
+                        out=tmp_path / "run.h5", **options)  # fmt: skip
+
+    ds = run(max_steps=2)
+    assert ds.title == "gradient flow of Risk(DensityNODE, L2Distance)"
+    told = json.loads(ds.parameters)["flow"]
+    assert "SobolevKernel(order=2.5, length=0.1), depth=8" in told
+    assert "L2Distance(), penalty=0)" in told
+    assert len(told) < 320
+    others = {
+        "penalty=0.1": training(penalty=0.1),
+        "KullbackLeibler()": training(mf.KullbackLeibler(TARGET)),
+        "SobolevDistance(order=2)": training(mf.SobolevDistance(TARGET, order=2)),
+        "data_sha256": training(mf.L2Distance(RHO0)),
+    }
+    for words, other in others.items():
+        with pytest.raises(ValueError, match="a resumed run must be the run of run.h5") as info:
+            run(other, resume=True)
+        assert words in str(info.value)
 
 
 def test_memory_is_a_value_that_packs():

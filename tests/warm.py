@@ -20,6 +20,11 @@ def main() -> None:
             for energy in (mf.InternalEnergy(3), mf.InternalEnergy(2.5) + landscape):
                 flow = mf.GradientFlow(energy, mf.Wasserstein())
                 mf.solve(flow, rho, t_end=1e-5, stepper=stepper, progress=False)
+        kernel, target = mf.SobolevKernel(order=3, length=0.1), mf.L2Distance(torus.density(lambda *x: 1 + 0 * x[0]))
+        mf.solve(mf.GradientFlow(target, mf.Kernelised(kernel)), rho, t_end=1e-5, progress=False)
+        node = mf.DensityNODE(torus, kernel, depth=8)
+        control = node.gradient(node.zero(), rho, target)
+        node.tangent(control, control, rho)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,10 @@ import numpy as np
 
 from ._compile import compiled
 
+PIECE = (
+    1024  # numbers a pass takes at once where several loops run over them: a few such pieces fit a first-level cache
+)
+
 
 @compiled
 def power(values, coefficient, whole, half):
@@ -47,7 +51,8 @@ def gather(work, multiplier, out):
         for j in range(out.shape[1]):
             q = j if 2 * j < out.shape[1] else nb - out.shape[1] + j
             for k in range(out.shape[2]):
-                out[i, j, k] = work[p, q, k] * multiplier[i, j, k]
+                value, factor = work[p, q, k], multiplier[i, j, k]
+                out[i, j, k] = complex(factor * value.real, factor * value.imag)
 
 
 def gather_numpy(work, multiplier, out):
@@ -105,25 +110,31 @@ def scatter_slope_numpy(compact, first, second, third, work):
 
 
 @compiled
-def gather_slope(work, first, second, third, factor, out):
-    """``out += factor · i (first + second + third)`` times the kept modes of ``work``; see :func:`gather`."""
-    na, nb = work.shape[0], work.shape[1]
+def gather_divergence(work, first, second, third, factor, out):
+    """``out = factor · i Σ_a k_a`` times the kept modes of component a, ``k_a = first_a + second_a + third_a``.
+
+    work (d, a, b, n//2+1), the vectors (d, ·) along the three axes; see :func:`gather`.
+    """
+    na, nb = work.shape[1], work.shape[2]
     for i in range(out.shape[0]):
         p = i if 2 * i < out.shape[0] else na - out.shape[0] + i
         for j in range(out.shape[1]):
             q = j if 2 * j < out.shape[1] else nb - out.shape[1] + j
-            row = first[i] + second[j]
-            for k in range(out.shape[2]):
-                slope = factor * (row + third[k])
-                value = work[p, q, k]
-                out[i, j, k] += complex(-slope * value.imag, slope * value.real)
+            out[i, j, :] = 0.0
+            for a in range(work.shape[0]):
+                row = first[a, i] + second[a, j]
+                for k in range(out.shape[2]):
+                    slope = factor * (row + third[a, k])
+                    value = work[a, p, q, k]
+                    out[i, j, k] += complex(-slope * value.imag, slope * value.real)
 
 
-def gather_slope_numpy(work, first, second, third, factor, out):
-    """NumPy twin of :func:`gather_slope`."""
-    kept = np.empty_like(out)
-    gather_numpy(work, np.ones(out.shape), kept)
-    out += factor * 1j * (first[:, None, None] + second[:, None] + third) * kept
+def gather_divergence_numpy(work, first, second, third, factor, out):
+    """NumPy twin of :func:`gather_divergence`."""
+    kept, out[...] = np.empty_like(out), 0.0
+    for a in range(len(work)):
+        gather_numpy(work[a], np.ones(out.shape), kept)
+        out += factor * 1j * (first[a][:, None, None] + second[a][:, None] + third[a]) * kept
 
 
 def kept_rows(length, kept):
@@ -220,17 +231,25 @@ def etd_error_numpy(f3, splitting, squared, new, rate, nc, out):
 
 @compiled
 def combine(u, h, weights, rates, out):
-    """``out = u + h Σ_j weights[j] rates[j]``, rates (s, size)."""
-    for i in range(u.size):
-        total = 0.0 * u[i]
+    """``out = u + h Σ_j weights[j] rates[j]``, rates (s, size); zero weights cost nothing, out may be u.
+
+    In pieces that stay in the first-level cache, a term at a time: loops over few arrays vectorise.
+    """
+    for low in range(0, u.size, PIECE):
+        start, total = u[low : low + PIECE], out[low : low + PIECE]
+        for i in range(total.size):
+            total[i] = start[i]
         for j in range(weights.size):
-            total += weights[j] * rates[j, i]
-        out[i] = u[i] + h * total
+            weight = h * weights[j]
+            if weight != 0.0:
+                rate = rates[j, low : low + PIECE]
+                for i in range(total.size):
+                    total[i] += weight * rate[i]
 
 
 def combine_numpy(u, h, weights, rates, out):
     """NumPy twin of :func:`combine`."""
-    out[...] = u + h * np.tensordot(weights, rates, 1)
+    out[...] = u + np.tensordot(h * weights, rates, 1)
 
 
 @compiled
@@ -270,15 +289,57 @@ def multiply_add_numpy(a, b, c, d, out):
 
 
 @compiled
-def transport_stage(density, velocity, slope, gradient, total):
-    """``gradient += density · slope`` and ``total += velocity · slope`` on flat arrays."""
-    for i in range(slope.size):
-        gradient[i] += density[i] * slope[i]
-    for i in range(slope.size):
-        total[i] += velocity[i] * slope[i]
+def transport_stage(density, velocity, gradient, low, slopes):
+    """``gradient_a += density · slopes_a``; ``slopes_0`` becomes ``Σ_a velocity_a slopes_a``.
+
+    density (N,), velocity and gradient (d, N), slopes (d, m): those of the m points from ``low`` on. In pieces that
+    stay in the first-level cache.
+    """
+    for start in range(0, slopes.shape[1], PIECE):
+        stop = min(start + PIECE, slopes.shape[1])
+        here = slice(low + start, low + stop)
+        rho, total = density[here], slopes[0, start:stop]
+        for a in range(slopes.shape[0]):
+            slope, change = slopes[a, start:stop], gradient[a, here]
+            for i in range(rho.size):
+                change[i] += rho[i] * slope[i]
+        for a in range(slopes.shape[0]):
+            slope, speed = slopes[a, start:stop], velocity[a, here]
+            if a == 0:
+                for i in range(rho.size):
+                    total[i] *= speed[i]
+            else:
+                for i in range(rho.size):
+                    total[i] += speed[i] * slope[i]
 
 
-def transport_stage_numpy(density, velocity, slope, gradient, total):
+def transport_stage_numpy(density, velocity, gradient, low, slopes):
     """NumPy twin of :func:`transport_stage`."""
-    gradient += density * slope
-    total += velocity * slope
+    here = slice(low, low + slopes.shape[1])
+    gradient[:, here] += density[here] * slopes
+    slopes[0] = (velocity[:, here] * slopes).sum(axis=0)
+
+
+@compiled
+def greatest_sum(field):
+    """``max_i Σ_a |field[a, i]|`` of a field (d, N) in one pass; NaN if any entry is not finite.
+
+    A running maximum for each place within a piece: one number for all would keep the loop from vectorising.
+    """
+    highest, outside = np.zeros(PIECE), np.zeros(PIECE)
+    for low in range(0, field.shape[1], PIECE):
+        total = np.abs(field[0, low : low + PIECE])
+        for a in range(1, field.shape[0]):
+            part = field[a, low : low + PIECE]
+            for i in range(total.size):
+                total[i] += abs(part[i])
+        for i in range(total.size):
+            highest[i] = total[i] if total[i] > highest[i] else highest[i]
+            outside[i] += 0.0 * total[i]
+    return highest.max() + outside.sum()
+
+
+def greatest_sum_numpy(field):
+    """NumPy twin of :func:`greatest_sum`."""
+    total = np.abs(field).sum(axis=0)
+    return float(total.max()) if np.isfinite(total).all() else float("nan")

@@ -37,6 +37,7 @@ __all__ = [
 # prefix of the ids -> module with the tuple CLAIMS; one module a section of the mathematics
 SECTIONS: dict[str, str] = {
     "FLOW": "meanfield.claims.balance",
+    "KPM": "meanfield.claims.kernelised",
     "PME": "meanfield.claims.porous_medium",
     "COT": "meanfield.claims.conditional",
 }

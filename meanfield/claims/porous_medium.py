@@ -17,6 +17,7 @@ from meanfield.claims.runs import (
     OBSERVERS,
     barenblatt_datum,
     cell_means,
+    chosen,
     cosine,
     final,
     fine_at_first,
@@ -150,13 +151,6 @@ def one_run(p: Mapping[str, Any], n: float) -> tuple[TorusDensity, Stepper, int 
     }
     datum, stepper = chosen("data", p["data"], data), chosen("scheme", p["scheme"], steppers)
     return datum, stepper, fine_at_first(p["t_end"], p["saves"]) if p["data"] == "barenblatt" else p["saves"]
-
-
-def chosen(name: str, value: str, makers: Mapping[str, Callable[[], Any]]) -> Any:
-    """What the maker called ``value`` makes; a ``ValueError`` names the others."""
-    if value not in makers:
-        raise _check.fail(f"{name} must be one of {', '.join(makers)}", repr(value), "choose one of them")
-    return makers[value]()
 
 
 def of_one_run(ladder: Ladder, ds: xr.Dataset) -> Iterator[Measurement | Verdict]:

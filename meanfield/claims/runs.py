@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,3 +116,10 @@ def relative_l2(found: TorusDensity, reference: TorusDensity) -> float:
     stride = reference.torus.n // found.torus.n
     values = reference.values[(slice(None, None, stride),) * reference.torus.dim]
     return float(np.sqrt(np.mean((found.values - values) ** 2) / np.mean(values**2)))
+
+
+def chosen(name: str, value: str, makers: Mapping[str, Callable[[], Any]]) -> Any:
+    """What the maker called ``value`` makes; a ``ValueError`` names the others."""
+    if value not in makers:
+        raise _check.fail(f"{name} must be one of {', '.join(makers)}", repr(value), "choose one of them")
+    return makers[value]()

@@ -53,7 +53,11 @@ class Risk(Energy):
         object.__setattr__(self, "_last", (None, 0.0, None))
 
     def __repr__(self) -> str:
-        return f"Risk({self.problem!r})"
+        return f"Risk({self.problem})"
+
+    def __str__(self) -> str:
+        """A few words, for the title of a run."""
+        return f"Risk({self.problem.title})"
 
     def value(self, state: Any) -> float:
         return self._last[1] if self._last[0] is state else self.problem.value(state)

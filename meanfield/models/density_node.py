@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -50,8 +50,9 @@ class DensityNODE:
     depth : int — L
     substeps : int — r
     tableau : Tableau — the Runge–Kutta method, order 4 by default
-    checkpoints : int or None — densities kept between layers for the gradient; None keeps all L. With c of them the
-        others are computed again, one forward pass more, and c + L/c are in memory at once (``√L`` is best)
+    checkpoints : int or None — None: whatever the gradient's computation reads again is written where the gradient
+        will stand, at no memory of its own. With c ≥ 2 of them only c densities are kept between layers, and the rest
+        is computed again: up to one forward pass more, the same bits
 
     Raises
     ------
@@ -61,9 +62,10 @@ class DensityNODE:
 
     Notes
     -----
-    Cost of a risk, in pruned transforms of n^d points: ``4Lr(1 + d)``; of a gradient 2.8 times as much, and
-    ``2Ld`` full ones for K. Memory beyond control and gradient: L + 12 compact densities (0.45 n^d numbers in d = 2)
-    and some 12 grids. An instance owns scratch space and serves one caller at a time.
+    Cost of a risk, in pruned transforms of n^d points: ``4Lr(1 + d)`` for four stages; of a gradient ``4Lr(3 + 2d)``,
+    and ``2Ld`` full ones for K. In d = 1, or with r > 1, a layer's stages do not fit its place in the gradient: they
+    are computed again, ``4Lr(1 + d)`` more. Memory beyond control and gradient: ``2d + 8`` densities, whatever L (and
+    0.45 n^d numbers a checkpoint in d = 2). An instance owns scratch space and serves one caller at a time.
 
     References
     ----------
@@ -170,35 +172,54 @@ class DensityNODE:
 
     def risk_and_gradient(self, v: Control | np.ndarray, rho0: TorusDensity, loss: Loss) -> tuple[float, np.ndarray]:
         """Both from one forward pass."""
-        risk, gradient = self.risk_and_differential(v, rho0, loss)
-        for layer in gradient:  # one layer at a time: a second array of this size is the largest of all
-            layer[...] = self.kernel.convolve(self.torus, layer)
-        return risk, gradient
+
+        def convolve(momentum: np.ndarray, out: np.ndarray) -> None:
+            for component, result in zip(momentum, out):
+                self._equation.modes.spectra[0].convolve(component, self._multiplier, result)
+
+        return self._risk_and(convolve, v, rho0, loss)
 
     def risk_and_differential(
         self, v: Control | np.ndarray, rho0: TorusDensity, loss: Loss
     ) -> tuple[float, np.ndarray]:
         """Both from one forward pass."""
+        return self._risk_and(lambda momentum, out: np.multiply(momentum, self.depth, out=out), v, rho0, loss)
+
+    def _risk_and(
+        self,
+        represent: Callable[[np.ndarray, np.ndarray], object],
+        v: Control | np.ndarray,
+        rho0: TorusDensity,
+        loss: Loss,
+    ) -> tuple[float, np.ndarray]:
+        """The risk, and the derivative by each layer as ``represent(derivative, out)`` writes it.
+
+        Until the adjoint reaches a layer, its place in the result holds what the adjoint will read of it.
+        """
         self.check(rho0, loss)
-        velocities, start = self._velocities(v), self._start(rho0)
-        every = 1 if self.checkpoints is None else -(-self.depth // self.checkpoints)
-        kept, u = [start], start
-        for layer, u in enumerate(self._march(start, velocities), start=1):
-            if layer % every == 0 and layer < self.depth:
+        velocities, start, equation = self._velocities(v), self._start(rho0), self._equation
+        out = np.empty(self.control_shape)
+        every = self.depth if self.checkpoints is None else -(-self.depth // self.checkpoints)
+        kept, u = [], start
+        for layer, velocity in enumerate(velocities):
+            if layer % every == 0:
                 kept.append(u)
+            last = len(kept) * every >= self.depth
+            u = equation.forward(u, velocity, equation.record(out[layer]) if last else None)
         end = density_from_solver(self._back_on_grid(rho0, start, u), self.torus)
         risk = loss.value(end)
-        potential = self._equation.modes.forward(loss.differential(end))
+        potential = equation.modes.forward(loss.differential(end))
+        momentum = np.empty((self.torus.dim, *self.torus.shape))
         del u, end
-        out = np.zeros(self.control_shape)
-        while kept:
-            first = (len(kept) - 1) * every
-            last = min(first + every, self.depth)
-            inside = [kept.pop()]
-            inside += self._march(inside[0], velocities[first : last - 1])
-            for layer in range(last - 1, first - 1, -1):
-                potential = self._equation.adjoint(inside.pop(), potential, velocities[layer], out[layer])
-        out *= self.depth
+        for first in range((len(kept) - 1) * every, -1, -every):
+            layers, u = range(first, min(first + every, self.depth)), kept.pop()
+            if layers.stop < self.depth:
+                for layer in layers:
+                    u = equation.forward(u, velocities[layer], equation.record(out[layer]))
+            for layer in reversed(layers):
+                momentum[...] = 0.0
+                potential = equation.adjoint(equation.record(out[layer]), potential, velocities[layer], momentum)
+                represent(momentum, out[layer])
         return risk, out
 
     # ---- flow map --------------------------------------------------------------------------------------------
@@ -289,6 +310,11 @@ class DensityNODE:
     def _equation(self) -> Continuity:
         return Continuity(self.torus, self.tableau, self.substeps, 1.0 / (self.depth * self.substeps))
 
+    @cached_property
+    def _multiplier(self) -> np.ndarray:
+        """``K̂``, with the depth and the transform's ``n^{−d}`` folded in."""
+        return self.kernel.multiplier(self.torus) * (self.depth / self.torus.size)
+
     def _start(self, rho0: TorusDensity) -> np.ndarray:
         self._check_density(rho0)
         modes = self._equation.modes
@@ -338,16 +364,18 @@ class DensityNODE:
                 f"shape {values.shape}",
                 "start from node.zero()",
             )
-        for layer, velocity in enumerate(values):
-            speed = float(np.abs(velocity).max())
-            if not math.isfinite(speed):
-                raise Refusal(Status.NOT_FINITE, f"a control must be finite (got {speed} in layer {layer}); check it")
-            if stable and self._equation.step > (bound := self._equation.greatest_step(velocity)):
-                needed = math.ceil(self.depth * self._equation.step / bound)
-                raise Refusal(
-                    Status.UNSTABLE,
-                    f"a sub-step must not exceed {bound:.3g} for this control (got {self._equation.step:.3g} at depth "
-                    f"{self.depth} with {self.substeps} sub-steps, layer {layer}); use depth={needed}, or "
-                    f"substeps={math.ceil(self.substeps * self._equation.step / bound)}",
-                )
+        speeds = [self._equation.speed(velocity) for velocity in values]
+        layer = int(np.argmax(speeds))  # the first NaN if there is one
+        if not math.isfinite(speeds[layer]):
+            raise Refusal(
+                Status.NOT_FINITE, f"a control must be finite (got NaN or infinity in layer {layer}); check it"
+            )
+        step, bound = self._equation.step, self._equation.greatest_step(speeds[layer])
+        if stable and step > bound:
+            raise Refusal(
+                Status.UNSTABLE,
+                f"a sub-step must not exceed {bound:.3g} for this control (got {step:.3g} at depth {self.depth} with "
+                f"{self.substeps} sub-steps, layer {layer}); use depth={math.ceil(self.depth * step / bound)}, or "
+                f"substeps={math.ceil(self.substeps * step / bound)}",
+            )
         return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,18 @@ class DensityTraining:
 
     def __post_init__(self) -> None:
         self.node.check(self.rho0, self.loss)
+
+    def __repr__(self) -> str:
+        return f"DensityTraining({self})"
+
+    def __str__(self) -> str:
+        """Node, loss and penalty; the densities are told by the checksum of :meth:`data`."""
+        return f"{self.node!r}, {_without_target(self.loss)}, penalty={self.penalty:g}"
+
+    @property
+    def title(self) -> str:
+        """Node and loss in a few words, for the heading of a run."""
+        return f"{type(self.node).__name__}, {type(self.loss).__name__}"
 
     def check(self, state: Any) -> None:
         """Refuse what is not a control of the node, or one too large for its depth."""
@@ -77,3 +89,9 @@ class DensityTraining:
 
     def _penalty(self, state: Control) -> float:
         return 0.5 * self.penalty * self.node.norm(state) ** 2 if self.penalty else 0.0
+
+
+def _without_target(loss: Any) -> str:
+    """A loss by its name and its numbers."""
+    shown = [field.name for field in fields(loss) if field.name != "target"] if is_dataclass(loss) else []
+    return f"{type(loss).__name__}({', '.join(f'{name}={getattr(loss, name)!r}' for name in shown)})"

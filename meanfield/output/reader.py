@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _IN_MEMORY = 2**28  # bytes; a larger dataset stays on disk
+_LONG = 4  # entries of a list told one by one
 _PATIENCE = 5.0  # seconds; a save holds the file for milliseconds
 
 
@@ -53,7 +55,7 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def describe(path: str | os.PathLike[str]) -> str:
-    """A summary for people: title, equation, status, saved times, variables, parameters, versions; several lines.
+    """A summary for people: title, equation, status, saved times, variables, parameters, versions; a line each.
 
     Raises
     ------
@@ -69,10 +71,32 @@ def describe(path: str | os.PathLike[str]) -> str:
         for name, data in dataset.variables.items():
             sizes = ", ".join(f"{dim} {size}" for dim, size in data.sizes.items())
             lines.append((f"  {name}", f"({sizes}) {data.attrs.get('long_name', '')}"))
-        names = ("parameters", "seed", "ladder", "versions", "transforms", "machine", "references")
+        lines += _parameters(str(attributes["parameters"]))
+        names = ("seed", "ladder", "versions", "transforms", "machine", "references")
         lines += [(name, str(attributes[name])) for name in names]
+    lines = [(name, text) for name, text in lines if text]
     width = max(len(name) for name, _ in lines) + 2
-    return "\n".join(f"{name:<{width}}{text}".rstrip() for name, text in lines if text)
+    indent = "\n" + " " * width  # a ladder has many lines
+    return "\n".join(f"{name:<{width}}{text}".replace("\n", indent).rstrip() for name, text in lines)
+
+
+def _parameters(text: str) -> list[tuple[str, str]]:
+    """One line a parameter where they are a JSON mapping, long lists by their ends, checksums by their beginning."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        return [("parameters", text)]
+    return [("parameters", f"{len(found)}, in JSON"), *((f"  {name}", _short(name, found[name])) for name in found)]
+
+
+def _short(name: str, value: object) -> str:
+    if isinstance(value, list) and len(value) > _LONG:
+        return f"{value[0]}, {value[1]}, …, {value[-1]} ({len(value)})"
+    if name.endswith("_sha256"):
+        return f"{value}"[:12] + "…"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _saved(dataset: xr.Dataset) -> xr.Dataset:

@@ -8,8 +8,11 @@ import numpy as np
 
 from .. import _check
 from ..torus import GaussianKernel, Kernel, RadialForm, RadialKernel, Torus
-from . import direct, fourier, windows
+from . import direct, fourier
 from .routes import Route, cheapest
+
+
+ACCURATE = 1e-12  # of transforms inside energies, whose differentials are compared with their values
 
 
 def convolve(
@@ -42,11 +45,9 @@ def convolve(
         raise _check.fail("the direct sum on a torus is for Gaussians", repr(kernel), "use Route.FOURIER or MODES")
     if route is Route.MODES:
         return direct.modes(torus, kernel.multiplier(torus), x, b)
-    window = windows.choose(torus.n, tolerance)
-    cloud = fourier.arrange(torus, window, x)
-    modes = fourier.spread(torus, window, cloud, b)
+    modes = fourier.spread(torus, x, b, tolerance)
     modes *= kernel.multiplier(torus)
-    return fourier.gather(torus, window, cloud, modes)
+    return fourier.values_and_slopes(torus, modes, x, tolerance)
 
 
 def to_modes(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = 1e-9) -> np.ndarray:
@@ -84,9 +85,8 @@ def to_modes(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = 1e-9
     array([[ 2.+0.j,  0.-2.j, -2.+0.j]])
     """
     _require_torus(torus)
-    window = windows.choose(torus.n, checked_tolerance(tolerance))
     x = _points(x, torus)
-    return fourier.spread(torus, window, fourier.arrange(torus, window, x), _strengths(b, len(x)))
+    return fourier.spread(torus, x, _strengths(b, len(x)), checked_tolerance(tolerance))
 
 
 def from_modes(
@@ -125,13 +125,23 @@ def from_modes(
     (array([1., 0.]), array([ 0., -1.]))
     """
     _require_torus(torus)
-    window = windows.choose(torus.n, checked_tolerance(tolerance))
+    tolerance = checked_tolerance(tolerance)
     modes, half = np.asarray(modes, dtype=np.complex128), torus.squared_wavenumber.shape
     if modes.ndim != torus.dim + 1 or modes.shape[1:] != half:
         raise _check.fail(f"modes must have shape (q, {str(half)[1:]}", f"shape {modes.shape}", "stack coefficients")
     if not np.isfinite(modes.sum()):
         raise _check.fail("modes must be finite", "NaN or infinity", "pass finite coefficients")
-    return fourier.gather(torus, window, fourier.arrange(torus, window, _points(x, torus)), modes)
+    return fourier.values_and_slopes(torus, modes, _points(x, torus), tolerance)
+
+
+def modes_of(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = ACCURATE) -> np.ndarray:
+    """Modes of one row of strengths (N,), on the half spectrum: :func:`to_modes` for flows, of checked points."""
+    return fourier.spread(torus, x, b[:, None], tolerance)[0]
+
+
+def gradient_at(torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float = ACCURATE) -> np.ndarray:
+    """The gradient of the real field of half-spectrum modes at checked points, (N, d): two components a transform."""
+    return fourier.slopes(torus, modes, x, tolerance)
 
 
 def _gaussian_route(

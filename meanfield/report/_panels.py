@@ -27,6 +27,9 @@ TITLE, LABEL, TICK = 12, 11, 9.5  # font sizes in points
 
 _SYMBOLS = (
     (r"\bd_t\b", r"\\partial_t"),
+    (r"\bdE/dv_s\b", r"\\delta E/\\delta v_s"),
+    (r"\*", r"\\ast"),
+    (r"\bgrad dE/drho\b", r"\\nabla\\delta E/\\delta rho"),
     (r"\bLaplacian\(", r"\\Delta("),
     (r"\bdiv\(", r"\\mathrm{div}("),
     (r"\bgrad\b", r"\\nabla"),
@@ -53,7 +56,7 @@ def dimension(ds: xr.Dataset) -> int:
     return len(dims) - 1
 
 
-def _shown_times(ds: xr.Dataset, number: int) -> list[int]:
+def shown_times(ds: xr.Dataset, number: int) -> list[int]:
     """Indices of at most ``number`` saves, ends included, as equally spaced in path length as the saves allow."""
     count = ds.sizes["time"]
     length = ds["path_length"].values if "path_length" in ds else np.arange(count)
@@ -63,26 +66,36 @@ def _shown_times(ds: xr.Dataset, number: int) -> list[int]:
     return sorted({0, count - 1, *(int(np.abs(length - one).argmin()) for one in wanted[1:-1])})
 
 
-def profiles(figure: Figure, axes: Axes, ds: xr.Dataset) -> None:
-    """Densities in d = 1, closed over the period, coloured in the order of their times."""
+def profiles(
+    figure: Figure,
+    axes: Axes,
+    ds: xr.Dataset,
+    *,
+    along: str = "time $t$",
+    ylabel: str = r"density $\rho_t(x)$",
+    beside: Sequence[Axes] = (),
+) -> None:
+    """Densities in d = 1, closed over the period, coloured in the order of their times; other panels share the bar."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
-    shown = _shown_times(ds, PROFILES)
+    shown = shown_times(ds, PROFILES)
     colours = colormaps[COLOURS](np.linspace(0.0, 0.93, len(shown)))  # its bright end vanishes on white
     x = np.append(ds["x"].values, 1.0)
     for colour, index in zip(colours, shown):
         values = ds["density"].values[index]
         axes.plot(x, np.append(values, values[0]), color=colour, linewidth=1.8)
     norm = BoundaryNorm(np.arange(len(shown) + 1) - 0.5, len(shown))
-    bar = figure.colorbar(ScalarMappable(norm, ListedColormap(colours)), ax=axes, ticks=range(len(shown)), pad=0.02)
+    bar = figure.colorbar(
+        ScalarMappable(norm, ListedColormap(colours)), ax=[axes, *beside], ticks=range(len(shown)), pad=0.02
+    )
     bar.ax.set_yticklabels([f"{ds['time'].values[index]:.3g}" for index in shown], fontsize=TICK)
     bar.ax.tick_params(length=0, which="both")
-    bar.set_label("time $t$", fontsize=LABEL)
+    bar.set_label(along, fontsize=LABEL)
     axes.set_xlim(0, 1)
     axes.set_xlabel("position $x$", fontsize=LABEL)
-    finish_axes(axes, ylabel=r"density $\rho_t(x)$")
+    finish_axes(axes, ylabel=ylabel)
 
 
 def snapshots(figure: Figure, panels: Sequence[Axes], ds: xr.Dataset, dim: int) -> None:
@@ -91,7 +104,7 @@ def snapshots(figure: Figure, panels: Sequence[Axes], ds: xr.Dataset, dim: int) 
     if dim == 3:
         height = int(np.unravel_index(density.values[0].argmax(), density.shape[1:])[2])
         density, plane = density.isel(z=height), f", $z = {float(ds['z'][height]):.3g}$"
-    shown = _shown_times(ds, 3)
+    shown = shown_times(ds, 3)
     frames = [density.values[index] for index in shown]
     low, high = min(frame.min() for frame in frames), max(frame.max() for frame in frames)
     for panel, frame, index in zip(panels, frames, shown):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..status import Status
+from ..status import Refusal, Status
 
 ITERATIONS = 12  # of the power iteration at the start: the greatest curvature to a few per cent
 AGAIN_EVERY = 50  # steps between later estimates, with half the iterations
@@ -128,7 +128,8 @@ def greatest_curvature(system: System, state: Any, rate: np.ndarray, iterations:
     """Power iteration for the greatest ``|d velocity|/|d state|``, by differences of velocities.
 
     The velocity is minus the gradient, so this is the greatest eigenvalue (in size) of the energy's second derivative
-    in its geometry, from below; one velocity an iteration.
+    in its geometry, from below; one velocity an iteration. A state at the edge of what its model allows is displaced
+    inwards; where no displacement is allowed, the estimate is what has been found so far.
     """
     vector = system.vector(state)
     size = NUDGE * max(1.0, float(np.abs(vector).max()))
@@ -141,7 +142,19 @@ def greatest_curvature(system: System, state: Any, rate: np.ndarray, iterations:
         if not height > 0:
             return growth
         direction = direction * (size / height)
-        change = rate - system.velocity(system.state(vector + direction))
+        change = _change(system, vector, direction, rate)
+        if change is None:
+            return growth
         growth = math.sqrt(float(np.sum(change**2)) / float(np.sum(direction**2)))
         direction = change
     return growth
+
+
+def _change(system: System, vector: np.ndarray, direction: np.ndarray, rate: np.ndarray) -> np.ndarray | None:
+    """What a displacement, or its opposite, takes from the velocity; None where both lead out of the model."""
+    for sign in (1.0, -1.0):
+        try:
+            return sign * (rate - system.velocity(system.state(vector + sign * direction)))
+        except Refusal:
+            continue
+    return None

@@ -70,7 +70,7 @@ class ExplicitRungeKutta:
         """Memory at a fresh state; refuses a step above the stability bound."""
         memory = begin(flow, state)
         bound = self.bound(memory)
-        _fourier.require_below(bound, self.dt, self.tableau)
+        _fourier.require_below(bound, self.dt, self.tableau.name)
         start = self.dt if self.dt is not None else 0.9 * bound
         if self.tolerance is not None and self.dt is None:
             start = min(start, memory.first_step())

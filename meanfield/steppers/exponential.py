@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _check
 from ..measures import TorusDensity
+from ..status import Refusal, Status
 from ..tableaus import rk4
 from . import _fourier
 from .base import Attempt, StepControl, StepInfo
@@ -129,10 +130,16 @@ class ETDRK4:
     def init(self, flow: Any, state: TorusDensity) -> _fourier.FourierMemory:
         """Memory at a fresh state."""
         memory = _fourier.begin(flow, state)
+        memory = replace(memory, splitting=self._middle(memory))
+        if self.control.tolerance is None:
+            _fourier.require_below(self.bound(memory), self.dt, "ETDRK4")
+        return replace(memory, dt=self.dt if self.dt is not None else _fourier.first_step(memory))
+
+    def bound(self, memory: _fourier.FourierMemory) -> float:
+        """Largest step at the memory's state: transport, explicit here, must be stable; without diffusion, RK4's."""
         if memory.stiffness.greatest == 0:
-            _fourier.require_below(_fourier.explicit_bound(memory, rk4), self.dt, rk4)
-        dt = self.dt if self.dt is not None else _fourier.first_step(memory)
-        return replace(memory, dt=dt, splitting=self._middle(memory))
+            return _fourier.explicit_bound(memory, rk4)
+        return _fourier.transport_bound(memory, rk4, memory.splitting)
 
     def step(
         self, flow: Any, t: float, state: TorusDensity, memory: _fourier.FourierMemory, until: float = math.inf
@@ -143,9 +150,12 @@ class ETDRK4:
         middle = self._middle(memory)
         if abs(middle - memory.splitting) > self.MOVED * memory.splitting:
             memory = replace(memory, splitting=middle)
-        after, dt, info = self.control.advance(
-            t, until, memory.dt, lambda h: self._attempt(memory, h), spent=memory.spent
-        )
+        control, bound = self.control, self.bound(memory)
+        if control.tolerance is None and memory.dt > bound:
+            detail = f"dt {memory.dt:.3g} exceeds the stability bound {bound:.3g} of the transport at t = {t:.6g}"
+            return state, memory, StepInfo(t, 0.0, status=Status.UNSTABLE, detail=detail)
+        proposal = min(memory.dt, bound)
+        after, dt, info = control.advance(t, until, proposal, lambda h: self._attempt(memory, h), spent=memory.spent)
         if after is None:
             return state, memory, info
         return after.state, replace(after, dt=dt, spent=memory.spent + info.error), info
@@ -167,14 +177,17 @@ class ETDRK4:
         first, second, third, ra, rb, rc = system.modes.scratch(6)
         new = np.empty_like(u)
         with np.errstate(over="ignore", invalid="ignore"):
-            spectral.etd_first(w.half_decay, w.half_weight, a, squared, u, rate, first)
-            system.of(first.reshape(shape), ra.reshape(shape))
-            spectral.etd_second(w.half_decay, w.half_weight, a, squared, u, first, ra, second)
-            system.of(second.reshape(shape), rb.reshape(shape))
-            spectral.etd_third(w.half_decay, w.half_weight, a, squared, u, rate, first, second, rb, third)
-            system.of(third.reshape(shape), rc.reshape(shape))
-            spectral.etd_last(w.decay, w.f1, w.f2, w.f3, a, squared, u, rate, ra, rb, third, rc, new)
-            after, status, detail = _fourier.complete(replace(memory, weights=w), new.reshape(shape))
+            try:
+                spectral.etd_first(w.half_decay, w.half_weight, a, squared, u, rate, first)
+                system.of(first.reshape(shape), ra.reshape(shape))
+                spectral.etd_second(w.half_decay, w.half_weight, a, squared, u, first, ra, second)
+                system.of(second.reshape(shape), rb.reshape(shape))
+                spectral.etd_third(w.half_decay, w.half_weight, a, squared, u, rate, first, second, rb, third)
+                system.of(third.reshape(shape), rc.reshape(shape))
+                spectral.etd_last(w.decay, w.f1, w.f2, w.f3, a, squared, u, rate, ra, rb, third, rc, new)
+                after, status, detail = _fourier.complete(replace(memory, weights=w), new.reshape(shape))
+            except Refusal as refusal:
+                return Attempt(None, math.inf, refusal.status, str(refusal))
             if after is None:
                 return Attempt(None, math.inf, status, detail)
             spectral.etd_error(w.f3, a, squared, new, after.rate.reshape(-1), rc, first)

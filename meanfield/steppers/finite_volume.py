@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _check
+from ..geometries import Wasserstein
 from ..measures import TorusDensity, density_from_solver
 from ..status import Status
 from ..torus.finite_volume import FiniteVolumes
@@ -62,7 +63,8 @@ class FiniteVolume:
     Raises
     ------
     ValueError, TypeError
-        For another order, a step or tolerance that is not positive, both of them; from ``init``, another state.
+        For another order, a step or tolerance that is not positive, both of them; from ``init``, another state, another
+        geometry than `Wasserstein`, an energy with interactions.
 
     Notes
     -----
@@ -97,6 +99,11 @@ class FiniteVolume:
         if not isinstance(state, TorusDensity):
             raise TypeError(f"FiniteVolume moves a TorusDensity (got {type(state).__name__}); use torus.density(...)")
         flow.check(state)
+        if not isinstance(flow.geometry, Wasserstein) or flow.energy.interaction():
+            nonlocal_part = "an interaction" if flow.energy.interaction() else type(flow.geometry).__name__
+            raise TypeError(
+                f"FiniteVolume steps local energies in Wasserstein (got {nonlocal_part}); use steppers.ETDRK4()"
+            )
         scheme = self.scheme(flow, state)
         dt = self.dt
         if dt is None:

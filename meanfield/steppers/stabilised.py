@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _check
 from ..measures import TorusDensity
+from ..status import Refusal
 from . import _fourier
 from .base import Attempt, StepControl, StepInfo
 
@@ -161,7 +162,10 @@ class RKC2:
             far[:] = u
             chebyshev_stage(1.0, 0.0, 0.0, h * w.first, 0.0, u, u, u, rate, rate, near)
             for j in range(2, stages + 1):
-                system.of(near.reshape(shape), f.reshape(shape))
+                try:
+                    system.of(near.reshape(shape), f.reshape(shape))
+                except Refusal as refusal:
+                    return Attempt(None, math.inf, refusal.status, str(refusal))
                 weights = 1 - w.mu[j] - w.nu[j], w.mu[j], w.nu[j], h * w.mu_rate[j], h * w.gamma[j]
                 chebyshev_stage(*weights, u, near, far, f, rate, spare)
                 near, far, spare = spare, near, far

@@ -17,9 +17,11 @@ from .decay import (
     self_similar_exponents,
     two_point_eigenvalue,
 )
+from .kernelised import algebraic_exponent, crossover_time, mode_rate
 
 __all__ = [
     "FIRST_EIGENVALUE",
+    "algebraic_exponent",
     "barenblatt",
     "barenblatt_cell_means",
     "barenblatt_constant",
@@ -27,7 +29,9 @@ __all__ = [
     "barenblatt_radius",
     "barenblatt_second_moment",
     "barenblatt_time",
+    "crossover_time",
     "dissipation_bound",
+    "mode_rate",
     "relaxation_rate",
     "second_moment_rate",
     "self_similar_exponents",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -64,6 +64,11 @@ class Modes:
         return np.ascontiguousarray(np.broadcast_to(sum(k**2 for k in self.wavenumbers), self.shape))
 
     @cached_property
+    def steepest(self) -> np.ndarray:
+        """``max_a|2πk_a|``, compact shape."""
+        return np.ascontiguousarray(np.broadcast_to(reduce(np.maximum, map(np.abs, self.wavenumbers)), self.shape))
+
+    @cached_property
     def weights(self) -> np.ndarray:
         """Multiplicity of each stored coefficient in a sum over all k, broadcastable: 1 on ``k_d = 0``, else 2."""
         return np.where(np.arange(self.kept) == 0, 1.0, 2.0)
@@ -94,7 +99,12 @@ class Modes:
     @cached_property
     def spectra(self) -> list[HalfSpectrum]:
         """Work buffers of half spectra, one a component of a field: an instance serves one caller at a time."""
-        return [HalfSpectrum(self.torus, self.kept) for _ in range(self.torus.dim)]
+        return [HalfSpectrum(self.torus, self.kept, work) for work in self._half_spectra]
+
+    @cached_property
+    def _half_spectra(self) -> np.ndarray:
+        n, d = self.torus.n, self.torus.dim
+        return np.zeros((d, *(n,) * (d - 1), n // 2 + 1), dtype=np.complex128)
 
     @cached_property
     def _values(self) -> np.ndarray:
@@ -170,3 +180,36 @@ class Modes:
         parallel.run(one, work.slabs)
         work.gather(multiplier, out)
         return out
+
+    def weighted_slope(
+        self, coefficients: np.ndarray, axis: int, weight: np.ndarray, *, multiplier: np.ndarray, out: np.ndarray
+    ) -> np.ndarray:
+        """Kept coefficients of ``w ∂_a f`` times a multiplier, f given by its coefficients, w by grid values.
+
+        Slab by slab, as :meth:`through`.
+        """
+        work, whole = self.spectra[0], self._values  # made here, see forward
+        work.scatter(coefficients, axis)
+
+        def one(slab: slice) -> None:
+            values = whole[slab]
+            work.inverse_slab(slab, values)
+            values *= weight[slab]
+            work.forward_slab(values, slab)
+
+        parallel.run(one, work.slabs)
+        work.gather(multiplier, out)
+        return out
+
+    def divergence(self, factor: float, out: np.ndarray) -> None:
+        """Finish the transforms of a field, one component in each of ``spectra``: ``out`` is its divergence × factor.
+
+        The sign and the ``n^{−d}`` of the transform are the caller's, in ``factor``.
+        """
+        from .._kernels.spectral import gather_divergence
+
+        for spectrum in self.spectra:
+            spectrum.finish()
+        d, missing = self.torus.dim, (1,) * (3 - self.torus.dim)
+        work = self._half_spectra.reshape(d, *missing, *self._half_spectra.shape[1:])
+        gather_divergence(work, *self.spectra[0].slopes, factor, out.reshape(missing + out.shape))

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 
-from meanfield._kernels import nonuniform, pairs
+from meanfield._kernels import pairs
 from meanfield._kernels.vector_math import exp
 from meanfield._kernels.vectors import larger, load, nearest, splat, square_root, store, total
 
@@ -138,55 +138,10 @@ def test_a_target_has_the_same_bits_in_any_company():
         assert np.array_equal(all_of_it[..., 40 : 40 + LANES], some)
 
 
-# ---- spreading and gathering -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("width", "dim"), [(8, 1), (8, 2), (8, 3), (12, 3), (14, 1), (14, 2), (16, 1)])
-def test_spread_and_gather_agree_with_their_twins_and_are_transposes(width, dim):
-    rng = np.random.default_rng(3)
-    lanes, cells, number, components = nonuniform.lanes_of(width), 20, 11, 2
-    x, b = 3 * rng.random((number, dim)) - 1, rng.standard_normal((number, components))
-    x[0] = -1e-17  # x − floor(x) rounds to 1
-    table = rng.standard_normal((2, nonuniform.PARTS, 5, lanes))
-    table[..., width:] = 0.0
-    grids = [np.full((components,) + (cells + lanes,) * dim, 0.5) for _ in range(2)]
-    nonuniform.make_spread(width, dim)(x, b, table, cells, grids[0])
-    nonuniform.spread_numpy(x, b, table, cells, grids[1])
-    scale = 5**dim * 16
-    assert np.abs(grids[0] - grids[1]).max() <= scale * EPS * np.abs(grids[1]).max()
-
-    grid, results = rng.standard_normal(grids[0].shape), []
-    for function in (nonuniform.make_gather(width, dim), nonuniform.gather_numpy):
-        value, gradient = np.full((number, components), np.nan), np.full((number, components, dim), np.nan)
-        function(x, table, cells, grid, value, gradient)
-        results.append((value, gradient))
-    for compiled, plain in zip(*results, strict=True):
-        assert np.abs(compiled - plain).max() <= scale * EPS * np.abs(plain).max()
-    paired = np.sum((grids[0] - 0.5) * grid)
-    assert np.sum(b * results[0][0]) == pytest.approx(paired, abs=scale * EPS * np.abs(grid * grids[0]).sum())
-
-
-@pytest.mark.parametrize("dim", [1, 2, 3])
-def test_order_by_box_agrees_with_its_twin(dim):
-    x = 4 * np.random.default_rng(5).random((500, dim)) - 2
-    x[0] = -1e-17
-    orders = [np.empty(500, dtype=np.int64) for _ in range(2)]
-    nonuniform.order_by_box(x, 7, orders[0])
-    nonuniform.order_by_box_numpy(x, 7, orders[1])
-    assert np.array_equal(*orders)
-    assert np.array_equal(np.sort(orders[0]), np.arange(500))
-
-
-@pytest.mark.parametrize(
-    ("module", "made"), [(pairs, set()), (nonuniform, {"spread", "gather"})], ids=["pairs", "grids"]
-)
-def test_every_kernel_has_a_twin(module, made):
-    kernels = {name for name, value in vars(module).items() if hasattr(value, "targetoptions")}
-    kernels = {name for name in kernels if getattr(module, name).py_func.__module__ == module.__name__}
-    twins = {name.removesuffix("_numpy") for name in vars(module) if name.endswith("_numpy")} - {"windows"}
-    assert kernels | made == twins
+def test_every_kernel_has_a_twin():
+    kernels = {name for name, value in vars(pairs).items() if hasattr(value, "targetoptions")}
+    kernels = {name for name in kernels if getattr(pairs, name).py_func.__module__ == pairs.__name__}
+    twins = {name.removesuffix("_numpy") for name in vars(pairs) if name.endswith("_numpy")}
+    assert kernels == twins
     for name in kernels:
-        assert inspect.signature(getattr(module, name).py_func) == inspect.signature(getattr(module, f"{name}_numpy"))
-    for name in made:
-        function = getattr(module, f"make_{name}")(8, 1)
-        assert inspect.signature(function.py_func) == inspect.signature(getattr(module, f"{name}_numpy"))
+        assert inspect.signature(getattr(pairs, name).py_func) == inspect.signature(getattr(pairs, f"{name}_numpy"))

@@ -95,10 +95,91 @@ def test_squared_norm_and_combine_agree_with_their_twins():
     assert np.abs(compiled - plain).max() <= 16 * EPS * np.abs(plain).max()
 
 
+def test_combine_in_place_and_without_idle_terms():
+    rng = np.random.default_rng(8)
+    size = spectral.PIECE + 3
+    u, rates = rng.standard_normal(size) + 0j, np.full((3, size), np.nan + 0j)
+    rates[1] = 1j
+    kept = u.copy()
+    spectral.combine(u, 2.0, np.array([0.0, 0.5, 0.0]), rates, u)  # zero weights: what lies there is not read
+    assert np.array_equal(u, kept + 1j)
+    spectral.combine(u, 2.0, np.empty(0), rates, u)
+    assert np.array_equal(u, kept + 1j)
+
+
+COMPACT = pytest.mark.parametrize(
+    ("work", "kept"), [((1, 1, 9), (1, 1, 4)), ((1, 12, 7), (1, 5, 3)), ((8, 8, 5), (3, 3, 2))]
+)
+
+
+@COMPACT
+def test_slope_and_divergence_agree_with_their_twins(work, kept):
+    rng = np.random.default_rng(6)
+    dim = sum(m > 1 for m in work)
+    spectra = rng.standard_normal((dim, *work)) + 1j * rng.standard_normal((dim, *work))
+    vectors = [rng.standard_normal((dim, m)) for m in kept]
+    compiled, plain = (np.full(kept, np.nan + 0j) for _ in range(2))
+    spectral.gather_divergence(spectra, *vectors, -0.3, compiled)
+    spectral.gather_divergence_numpy(spectra, *vectors, -0.3, plain)
+    assert np.abs(compiled - plain).max() <= 16 * EPS * np.abs(plain).max()
+    there, twin = (np.full(work, np.nan + 0j) for _ in range(2))
+    spectral.scatter_slope(plain, *(vector[-1] for vector in vectors), there)
+    spectral.scatter_slope_numpy(plain, *(vector[-1] for vector in vectors), twin)
+    assert np.abs(there - twin).max() <= 16 * EPS * np.abs(twin).max()
+    assert np.count_nonzero(there) == plain.size
+
+
+def test_products_agree_with_their_twins():
+    rng = np.random.default_rng(7)
+    a, b, c, d = rng.standard_normal((4, SIZE))
+    for name, factors in {"multiply": (a, b), "multiply_add": (a, b, c, d)}.items():
+        compiled, plain = np.full(SIZE, np.nan), np.full(SIZE, np.nan)
+        getattr(spectral, name)(*factors, compiled)
+        getattr(spectral, f"{name}_numpy")(*factors, plain)
+        assert np.abs(compiled - plain).max() <= 4 * EPS * np.abs(plain).max()
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("points", [5, spectral.PIECE, 2 * spectral.PIECE + 3])
+def test_transport_stage_agrees_with_its_twin(dim, points):
+    """On a block that neither begins nor ends with the arrays, whose other entries stay as they are."""
+    rng = np.random.default_rng(points)
+    low, whole = 7, points + 11
+    density, velocity = rng.standard_normal(whole), rng.standard_normal((dim, whole))
+    given = rng.standard_normal((dim, whole)), rng.standard_normal((dim, points))
+    (gradient, slopes), (twin, twin_slopes) = [[f.copy() for f in given] for _ in range(2)]
+    spectral.transport_stage(density, velocity, gradient, low, slopes)
+    spectral.transport_stage_numpy(density, velocity, twin, low, twin_slopes)
+    for found, plain in ((gradient, twin), (slopes, twin_slopes)):
+        assert np.abs(found - plain).max() <= 8 * EPS * dim * np.abs(plain).max()
+    assert np.array_equal(gradient[:, :low], given[0][:, :low])
+    assert np.array_equal(gradient[:, low + points :], given[0][:, low + points :])
+    assert np.array_equal(slopes[1:], given[1][1:])
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("points", [3, spectral.PIECE, 2 * spectral.PIECE + 5])
+def test_greatest_sum_agrees_with_its_twin_and_sees_what_is_not_finite(dim, points):
+    field = np.random.default_rng(points).standard_normal((dim, points))
+    field[:, points // 2] *= -10
+    found = spectral.greatest_sum(field)
+    assert found == pytest.approx(spectral.greatest_sum_numpy(field), rel=4 * EPS)
+    for bad in (np.nan, np.inf, -np.inf):
+        for place in (0, points - 1):
+            spoilt = field.copy()
+            spoilt[-1, place] = bad
+            assert np.isnan(spectral.greatest_sum(spoilt))
+            assert np.isnan(spectral.greatest_sum_numpy(spoilt))
+
+
 def test_every_kernel_has_a_twin_and_a_test():
     kernels = {name for name, value in vars(spectral).items() if hasattr(value, "py_func")}
     twins = {name.removesuffix("_numpy") for name, value in vars(spectral).items() if name.endswith("_numpy")}
-    assert kernels == twins == set(KERNELS) | {"power", "gather", "scatter", "squared_norm", "combine"}
+    others = {
+        "power", "gather", "scatter", "squared_norm", "combine", "scatter_slope", "gather_divergence",
+        "multiply", "multiply_add", "transport_stage", "greatest_sum",
+    }  # fmt: skip
+    assert kernels == twins == set(KERNELS) | others
     for name in kernels:
         assert inspect.signature(getattr(spectral, name).py_func) == inspect.signature(
             getattr(spectral, f"{name}_numpy")

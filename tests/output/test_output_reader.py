@@ -97,9 +97,20 @@ def test_summary(path):
     assert "heat" in lines["title"]
     assert "running" in lines["status"]
     assert "3 of 6, t = 0 to 0.2" in lines["saved times"]
-    assert '{"grid": {"n": 64}, "m": 3}' in lines["parameters"]
+    assert "2, in JSON" in lines["parameters"]
+    assert (lines["grid"].split(maxsplit=1)[1], lines["m"].split()[1]) == ('{"n": 64}', "3")
     assert "(time 6, x 64) density rho_t" in text
     assert "ladder" not in text
+
+
+def test_summary_shortens_long_lists_and_checksums(run, tmp_path):
+    parameters = {"save_at": [0.0, 0.1, 0.2, 0.3, 0.4], "data_sha256": 64 * "a", "observe": [], "flow": "Risk(ρ)"}
+    layout = run.layout(attributes={"parameters": parameters, "ladder": "one\ntwo\n"})
+    FileRecorder(layout, tmp_path / "run.h5")
+    lines = {line[:16].strip(): line[16:].strip() for line in describe(tmp_path / "run.h5").splitlines()}
+    assert lines["save_at"] == "0.0, 0.1, …, 0.4 (5)"
+    assert (lines["data_sha256"], lines["observe"], lines["flow"]) == (12 * "a" + "…", "[]", "Risk(ρ)")
+    assert (lines["ladder"], lines[""]) == ("one", "two")  # its lines stay below one another
 
 
 def test_summary_of_a_file_without_saves(run, tmp_path):

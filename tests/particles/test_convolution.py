@@ -139,14 +139,14 @@ def test_wide_gaussians_are_summed_as_far_as_their_images_do_not_cancel():
 def test_without_a_route_the_cheapest_is_taken(monkeypatch):
     torus, kernel = mf.Torus(129, dim=2), mf.GaussianKernel(0.05)
     taken = []
-    for module, name in ((direct, "periodic"), (fourier, "gather")):
+    for module, name in ((direct, "periodic"), (fourier, "values_and_slopes")):
         original = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, f=original, n=name: (taken.append(n), f(*a))[1])
     for number in (50, 3000):
         kernel.convolve_particles(torus, *cloud(number, 2))
     mf.GaussianKernel(0.008).convolve_particles(torus, *cloud(50, 2))  # not resolved: the torus's modes are summed
     mf.SobolevKernel(2).convolve_particles(torus, *cloud(50, 2))
-    assert taken == ["periodic", "gather", "gather", "gather"]
+    assert taken == ["periodic", *["values_and_slopes"] * 3]
     choices = [routes.cheapest(torus, number, 1, 1) for number in (100, 300, 1000, 3000)]
     assert choices == sorted(choices, key=[Route.DIRECT, Route.FOURIER].index)
 
@@ -176,14 +176,6 @@ def test_same_bits_for_every_number_of_threads(route, dim):
         parallel.set_threads(before)
     for other in results[1:]:
         assert all(np.array_equal(*pair) for pair in zip(results[0], other, strict=True))
-
-
-@pytest.mark.parametrize("dim", [1, 2, 3])
-def test_points_visited_box_by_box_give_the_same_sums(dim, monkeypatch):
-    torus, kernel, (x, b) = mf.Torus(12, dim=dim), mf.SobolevKernel(2, 0.1), cloud(5000, dim)
-    plain = kernel.convolve_particles(torus, x, b)
-    monkeypatch.setattr(fourier, "CACHED", 0)
-    assert_close(kernel.convolve_particles(torus, x, b), plain, 1e-13)
 
 
 @settings(max_examples=20, deadline=None)

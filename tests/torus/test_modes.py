@@ -169,7 +169,7 @@ def test_same_bits_for_every_number_of_threads(n, dim):
 def test_scratch_is_made_before_threads_ask_for_it(monkeypatch):
     """From Python 3.12 on a cached property has no lock: threads that ask together each make their own."""
     makers = []
-    for scratch in (vars(Modes)["_work"], vars(Modes)["_values"]):
+    for scratch in (vars(Modes)["_half_spectra"], vars(Modes)["_values"]):
 
         def make(modes, original=scratch.func):
             makers.append(threading.current_thread())
@@ -186,3 +186,37 @@ def test_scratch_is_made_before_threads_ask_for_it(monkeypatch):
     finally:
         parallel.set_threads(before)
     assert set(makers) == {threading.main_thread()}
+
+
+@pytest.mark.parametrize(("n", "dim"), [(24, 1), (25, 1), (16, 2), (17, 2), (8, 3), (9, 3)])
+def test_derivatives_and_divergence(n, dim):
+    """``div(f_1, …, f_d) = Σ ∂_a f_a``: by the slopes, one at a time, and by the full transform."""
+    modes = Modes(mf.Torus(n, dim), 2)
+    rng = np.random.default_rng(n)
+    field = rng.standard_normal((dim, *modes.torus.shape))
+    for spectrum, component in zip(modes.spectra, field, strict=True):
+        for slab in spectrum.slabs:
+            spectrum.forward_slab(component[slab], slab)
+    found = np.empty(modes.shape, dtype=complex)
+    modes.divergence(-0.5 / modes.torus.size, found)
+    plain = -0.5 * sum(1j * k * full(modes, f) for k, f in zip(modes.wavenumbers, field, strict=True))
+    scale = 2 * np.pi * n * np.abs(field).max()
+    assert np.abs(found - plain).max() <= 16 * EPS * scale
+    f, coefficients = band_limited(modes, rng)
+    for axis, spectrum in enumerate(modes.spectra):
+        slope = np.empty(modes.torus.shape)
+        spectrum.scatter(coefficients, axis)
+        for slab in spectrum.slabs:
+            spectrum.inverse_slab(slab, slope[slab])
+        plain = modes.torus.gradient(f)[axis]
+        assert np.abs(slope - plain).max() <= 64 * EPS * 2 * np.pi * n * np.abs(f).max()
+
+
+@pytest.mark.parametrize(("n", "dim"), [(24, 1), (25, 1), (16, 2), (17, 2), (8, 3), (9, 3)])
+def test_convolution_keeps_every_mode(n, dim):
+    modes, kernel = Modes(mf.Torus(n, dim), 2), mf.SobolevKernel(order=1, length=0.1)
+    f = np.random.default_rng(n).standard_normal(modes.torus.shape)
+    kept, out = f.copy(), np.empty_like(f)
+    modes.spectra[0].convolve(f, kernel.multiplier(modes.torus) / f.size, out)
+    assert np.abs(out - kernel.convolve(modes.torus, f)).max() <= 16 * EPS * np.abs(f).max()
+    assert np.array_equal(f, kept)
