@@ -110,29 +110,40 @@ class Kernelised:
 
     def particle_velocity(self, state: ParticleMeasure, differential: np.ndarray, entropy: float = 0.0) -> np.ndarray:
         """``−Σ_j a_j (K(x_i − x_j)∇δE(x_j) + c∇K(x_i − x_j))``, (N, d); c is the coefficient of an entropy in E."""
+        if state.torus is not None:
+            from .particles.convolution import values_at
+
+            fields = -self.kernel.multiplier(state.torus) * self._covector_modes(state, differential, entropy)
+            return values_at(state.torus, fields, state.positions)
         weights = state.weights[:, None]
-        if not entropy:
-            return -self.kernel.convolve_particles(state.torus, state.positions, weights * differential)[0]
         strengths = np.concatenate([weights * differential, weights], axis=1)
-        value, gradient = self.kernel.convolve_particles(state.torus, state.positions, strengths)
+        value, gradient = self.kernel.convolve_particles(None, state.positions, strengths)
         return -(value[:, :-1] + entropy * gradient[:, -1])
 
     def particle_squared_norm(self, state: ParticleMeasure, differential: np.ndarray, entropy: float = 0.0) -> float:
         """``Σ_k K̂|ĝ|²`` of the covector field ``g = μ∇δE + c∇μ``; with an entropy on a torus only."""
-        if not entropy:
-            return -float(np.sum(state.weights[:, None] * differential * self.particle_velocity(state, differential)))
+        if state.torus is None:
+            if entropy:
+                raise _check.fail("the slope of an entropy in this geometry needs a torus", repr(state), "pass torus=")
+            velocity = self.particle_velocity(state, differential)
+            return -float(np.sum(state.weights[:, None] * differential * velocity))
+        modes = self._covector_modes(state, differential, entropy)
+        multiplier = state.torus.mode_weights * self.kernel.multiplier(state.torus)
+        return float(np.sum(multiplier * (modes.real**2 + modes.imag**2)))
+
+    @staticmethod
+    def _covector_modes(state: ParticleMeasure, differential: np.ndarray, entropy: float) -> np.ndarray:
+        """Modes of ``μ∇δE + c∇μ``, (d, n, …, n//2+1)."""
         from .particles.convolution import modes_of
 
-        torus = state.torus
-        if torus is None:
-            raise _check.fail("the slope of an entropy in this geometry needs a torus", repr(state), "pass torus=")
-        multiplier = torus.mode_weights * self.kernel.multiplier(torus)
-        cloud = modes_of(torus, state.positions, state.weights)
-        total = 0.0
-        for part, wavenumber in zip(differential.T, torus.wavenumbers):
-            field = modes_of(torus, state.positions, state.weights * part) + entropy * 1j * wavenumber * cloud
-            total += float(np.sum(multiplier * (field.real**2 + field.imag**2)))
-        return total
+        torus, weights = state.torus, state.weights[:, None]
+        assert torus is not None
+        if not entropy:
+            return modes_of(torus, state.positions, weights * differential)
+        modes = modes_of(torus, state.positions, np.concatenate([weights * differential, weights], axis=1))
+        for part, wavenumber in zip(modes, torus.wavenumbers):
+            part += entropy * 1j * wavenumber * modes[-1]
+        return modes[:-1]
 
     def measures(self, state: TorusDensity) -> bool:
         """False: no distance without a flow."""

@@ -42,21 +42,36 @@ class Interaction(Energy):
 
     def value(self, state: TorusDensity | ParticleMeasure) -> float:
         if isinstance(state, ParticleMeasure):
-            return 0.5 * float(state.weights @ self._convolved(state)[0])
+            return self._of_particles(state)
         return 0.5 * float(np.mean(state.values * self.differential(state)))
 
     def differential(self, state: TorusDensity | ParticleMeasure) -> np.ndarray:
         if isinstance(state, ParticleMeasure):
-            return self._convolved(state)[1]
+            return self._slope_at_particles(state)
         return self.kernel.convolve(state.torus, state.values)
 
     def data(self, state: TorusDensity | ParticleMeasure) -> tuple[np.ndarray, ...]:
         return ()
 
-    def _convolved(self, state: ParticleMeasure) -> tuple[np.ndarray, np.ndarray]:
-        """``K*μ`` and its gradient at the particles."""
-        value, gradient = self.kernel.convolve_particles(state.torus, state.positions, state.weights[:, None])
-        return value[:, 0], gradient[:, 0]
+    def _of_particles(self, state: ParticleMeasure) -> float:
+        if state.torus is None:
+            value, _ = self.kernel.convolve_particles(None, state.positions, state.weights[:, None])
+            return 0.5 * float(state.weights @ value[:, 0])
+        modes = self._modes(state)
+        squared = modes.real**2 + modes.imag**2
+        return 0.5 * float(np.sum(state.torus.mode_weights * self.kernel.multiplier(state.torus) * squared))
+
+    def _slope_at_particles(self, state: ParticleMeasure) -> np.ndarray:
+        if state.torus is None:
+            return self.kernel.convolve_particles(None, state.positions, state.weights[:, None])[1][:, 0]
+        from ..particles.convolution import gradient_at
+
+        return gradient_at(state.torus, self.kernel.multiplier(state.torus) * self._modes(state), state.positions)
+
+    def _modes(self, state: ParticleMeasure) -> np.ndarray:
+        from ..particles.convolution import modes_of
+
+        return modes_of(state.torus, state.positions, state.weights)
 
     def interaction(self) -> tuple[InteractionTerm, ...]:
         return (InteractionTerm(1.0, self.kernel.spectrum),)

@@ -11,8 +11,9 @@ from ..torus import GaussianKernel, Kernel, RadialForm, RadialKernel, Torus
 from . import direct, fourier
 from .routes import Route, cheapest
 
-
 ACCURATE = 1e-12  # of transforms inside energies, whose differentials are compared with their values
+SHARE = 0.25  # of the tolerance, asked of each of the two transforms: their errors add up
+SMALLEST = 1e-12  # tolerance: what the libraries' windows reach in double precision, with a digit to spare
 
 
 def convolve(
@@ -45,9 +46,10 @@ def convolve(
         raise _check.fail("the direct sum on a torus is for Gaussians", repr(kernel), "use Route.FOURIER or MODES")
     if route is Route.MODES:
         return direct.modes(torus, kernel.multiplier(torus), x, b)
-    modes = fourier.spread(torus, x, b, tolerance)
+    each = SHARE * tolerance
+    modes = fourier.spread(torus, x, b, each)
     modes *= kernel.multiplier(torus)
-    return fourier.values_and_slopes(torus, modes, x, tolerance)
+    return fourier.values_and_slopes(torus, modes, x, each)
 
 
 def to_modes(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = 1e-9) -> np.ndarray:
@@ -134,13 +136,22 @@ def from_modes(
     return fourier.values_and_slopes(torus, modes, _points(x, torus), tolerance)
 
 
+# What flows call at every step, with points that are checked already: two real arrays share a complex transform.
+
+
 def modes_of(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = ACCURATE) -> np.ndarray:
-    """Modes of one row of strengths (N,), on the half spectrum: :func:`to_modes` for flows, of checked points."""
-    return fourier.spread(torus, x, b[:, None], tolerance)[0]
+    """Modes of strengths (N,) on the half spectrum (n, …, n//2+1), of (N, q) on q of them."""
+    modes = fourier.spread(torus, x, b.reshape(len(x), -1), tolerance)
+    return modes if b.ndim == 2 else modes[0]
+
+
+def values_at(torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float = ACCURATE) -> np.ndarray:
+    """The real fields of half spectra (q, …) at points, (N, q)."""
+    return fourier.values(torus, modes, x, tolerance)
 
 
 def gradient_at(torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float = ACCURATE) -> np.ndarray:
-    """The gradient of the real field of half-spectrum modes at checked points, (N, d): two components a transform."""
+    """The gradient of the real field of one half spectrum at points, (N, d)."""
     return fourier.slopes(torus, modes, x, tolerance)
 
 
@@ -175,10 +186,12 @@ def _require_torus(torus: Any) -> None:
 
 
 def checked_tolerance(tolerance: Any) -> float:
-    """A tolerance between 0 and 0.1."""
+    """A tolerance between 1e-12 and 0.1."""
     value = _check.positive("tolerance", tolerance, "pass a number such as 1e-9")
     if value > 0.1:
         raise _check.fail("tolerance must be at most 0.1", repr(tolerance), "pass a number such as 1e-9")
+    if value < SMALLEST:
+        raise _check.fail(f"tolerance must be at least {SMALLEST:g}", repr(tolerance), "use Route.MODES for more")
     return value
 
 

@@ -19,7 +19,10 @@ POINTS_PER_TASK = 2**17  # below it a second grid costs more in its own FFT than
 
 
 def spread(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float) -> np.ndarray:
-    """``Σ_j b_j e^{−2πik·x_j}`` of real strengths (N, q) on half spectra (q, n, …, n//2+1): ⌈q/2⌉ transforms of type 1."""
+    """``Σ_j b_j e^{−2πik·x_j}`` of real strengths (N, q), as half spectra (q, n, …, n//2+1).
+
+    ⌈q/2⌉ transforms of type 1. The mode 0 is the plain sum, so that masses are exact.
+    """
     shape, points = (2 * _top(torus) + 1,) * torus.dim, np.mod(x, 1.0)
     out = np.zeros((b.shape[1], *torus.squared_wavenumber.shape), dtype=np.complex128)
     for pair in _pairs(range(b.shape[1])):
@@ -35,16 +38,19 @@ def spread(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float) -> np.n
         mirrored = np.conj(_mirror(modes))  # of a real strength the modes are their own mirror image's conjugate
         _to_half(torus, 0.5 * (modes + mirrored), out[pair[0]])
         _to_half(torus, -0.5j * (modes - mirrored), out[pair[1]])
+    out[(slice(None), *(0,) * torus.dim)] = b.sum(axis=0)
     return out
 
 
 def values_and_slopes(
     torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The real fields of half spectra (q, …) at points, (N, q), and their gradients, (N, q, d): ⌈q(1 + d)/2⌉ transforms."""
-    fields = (part for full in _fulls(torus, modes) for part in (full, *_derivatives(torus, full)))
-    table = _evaluate(fields, len(modes) * (1 + torus.dim), x, tolerance).reshape(len(x), len(modes), 1 + torus.dim)
-    return np.ascontiguousarray(table[:, :, 0]), np.ascontiguousarray(table[:, :, 1:])
+    """The real fields of half spectra (q, …) at points, (N, q), and their gradients, (N, q, d).
+
+    ⌈q/2⌉ + q⌈d/2⌉ transforms of type 2: a value never shares one with a slope, whose error it would set.
+    """
+    gradient = np.stack([slopes(torus, half, x, tolerance) for half in modes], axis=1)
+    return values(torus, modes, x, tolerance), gradient
 
 
 def values(torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float) -> np.ndarray:

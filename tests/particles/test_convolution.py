@@ -314,7 +314,7 @@ BAD = {
     "b infinite": (mf.SobolevKernel(2), TORUS, X, B * np.inf, {}, "b must be finite"),
     "tolerance zero": (mf.SobolevKernel(2), TORUS, X, B, {"tolerance": 0.0}, "tolerance must be positive"),
     "tolerance one": (mf.SobolevKernel(2), TORUS, X, B, {"tolerance": 1.0}, "tolerance must be at most"),
-    "tolerance too small": (mf.SobolevKernel(2), TORUS, X, B, {"tolerance": 1e-16}, "tolerance on 16 points"),
+    "tolerance too small": (mf.SobolevKernel(2), TORUS, X, B, {"tolerance": 1e-16}, "tolerance must be at least"),
     "direct sum of a Sobolev kernel": (mf.SobolevKernel(2), TORUS, X, B, {"route": Route.DIRECT}, "for Gaussians"),
     "direct sum not resolved": (mf.GaussianKernel(0.01), TORUS, X, B, {"route": Route.DIRECT}, "narrower nor"),
     "Matern kernel on a torus": (mf.MaternKernel(1.5), TORUS, X, B, {}, "Fourier coefficients"),
