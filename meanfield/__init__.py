@@ -37,6 +37,7 @@ _NAMES = {
     "GradientFlow": "flow",
     "iterate": "flow",
     "solve": "run",
+    "compare": "comparison",
     "wasserstein": "distances",
     "conditional_plan": "distances",
     "conditional_wasserstein": "distances",

@@ -150,6 +150,9 @@ def layout_of(flow, state, stepper, times, first, observers, attributes) -> Layo
     }  # fmt: skip
     given = {"title": f"gradient flow of {flow.energy}", "equation": flow.equation, "parameters": parameters,
              "transforms": transforms.description, **output.collect(), **attributes}  # fmt: skip
+    torus = getattr(state, "torus", None)
+    if torus is not None:  # particles do not tell it by their coordinates
+        given["torus"] = {"n": torus.n, "dim": torus.dim}
     slope = (output.variable("lojasiewicz_slope"),) if has_lojasiewicz_slope(flow) else ()
     recorded = [output.variable(name, *dims) for name, (dims, _) in recorded_of(flow, state).items()]
     once = {name: (output.constant(name, *dims), value) for name, (dims, value) in constants_of(state).items()}

@@ -82,7 +82,9 @@ class SteinField(VelocityField):
     def velocity(self, state: Moved) -> np.ndarray:
         """The velocity."""
         assert isinstance(state, ParticleMeasure)
-        return self.geometry.particle_velocity(state, self.energy_of.differential(state), entropy_of(self.energy_of))
+        return self.geometry.particle_velocity(  # type: ignore[attr-defined]  # Kernelised, by the table of pairs
+            state, self.energy_of.differential(state), entropy_of(self.energy_of)
+        )
 
 
 def entropy_of(energy: Energy) -> float:

@@ -18,7 +18,10 @@ EXCHANGED = 20.0  # between the clouds of neighbouring layers, whose exchange co
 
 def normal(rng: np.random.Generator, shape: tuple[int, int, int], *, weighted: bool = False) -> LayeredMeasure:
     """Standard normal particles (L, m, p), with equal or random weights."""
-    return LayeredMeasure(rng.normal(size=shape), rng.dirichlet(np.ones(shape[1]), shape[0]) if weighted else None)
+    positions = rng.normal(size=shape)
+    return (
+        LayeredMeasure(positions, rng.dirichlet(np.ones(shape[1]), shape[0])) if weighted else LayeredMeasure(positions)
+    )
 
 
 def joint(mu: LayeredMeasure) -> ParticleMeasure:

@@ -71,6 +71,7 @@ class Interaction(Energy):
     def _modes(self, state: ParticleMeasure) -> np.ndarray:
         from ..particles.convolution import modes_of
 
+        assert state.torus is not None
         return modes_of(state.torus, state.positions, state.weights)
 
     def interaction(self) -> tuple[InteractionTerm, ...]:

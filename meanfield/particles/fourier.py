@@ -38,7 +38,7 @@ def spread(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float) -> np.n
         mirrored = np.conj(_mirror(modes))  # of a real strength the modes are their own mirror image's conjugate
         _to_half(torus, 0.5 * (modes + mirrored), out[pair[0]])
         _to_half(torus, -0.5j * (modes - mirrored), out[pair[1]])
-    out[(slice(None), *(0,) * torus.dim)] = b.sum(axis=0)
+    out.reshape(len(out), -1)[:, 0] = b.sum(axis=0)
     return out
 
 
