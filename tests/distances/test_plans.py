@@ -216,6 +216,18 @@ def test_pivots_that_run_out_are_an_error(monkeypatch):
         wasserstein(mu, nu)
 
 
+def test_a_plan_of_other_marginals_is_an_error(monkeypatch):
+    from ot.lp import emd_wrap
+
+    def short(a, b, cost, *_):
+        return np.diag(np.minimum(a, b)), 0.0, np.zeros(60), np.zeros(60), 1
+
+    monkeypatch.setattr(emd_wrap, "emd_c", short)
+    rng = np.random.default_rng(10)
+    with pytest.raises(ConvergenceError, match="marginals"):
+        wasserstein(cloud(rng, 60, 2, weighted=True), cloud(rng, 60, 2, weighted=True))
+
+
 def test_visits_that_run_out_are_an_error(monkeypatch):
     rng = np.random.default_rng(10)
     mu, nu = cloud(rng, 60, 2), cloud(rng, 60, 2)
@@ -283,6 +295,11 @@ def points(n, dim, torus=None):
             lambda: wasserstein(points(3, 2, mf.Torus(8, dim=2)), mf.Torus(8, dim=2).density(np.ones((8, 8)))),
             TypeError,
             r"ParticleMeasure on T\^2",
+        ),
+        (
+            lambda: wasserstein(mf.LayeredMeasure(np.zeros((2, 2, 2))), points(3, 2)),
+            TypeError,
+            "conditional_wasserstein",
         ),
         (lambda: transport_plan(points(3, 2), np.ones((3, 2))), TypeError, "ParticleMeasures.*ndarray"),
         (
