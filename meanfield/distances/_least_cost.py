@@ -92,7 +92,10 @@ def _network_simplex(cost: np.ndarray, supply: np.ndarray, demand: np.ndarray) -
     if outcome != 1:
         reason = {0: "infeasible", 2: "unbounded", 3: f"{_PIVOTS} pivots a point were not enough"}.get(outcome, outcome)
         raise _check.ConvergenceError(f"POT's network simplex did not finish ({reason}); check the weights")
-    prices = column_minima(cost, (cost[:, columns] - v).min(axis=1))  # those of points without weight, too
     used = np.nonzero(flows)
-    plan = np.stack([rows[used[0]], columns[used[1]], np.rint(flows[used]).astype(np.int64)])
+    sums = (np.bincount(index, flows[used], mass.size) for index, mass in zip(used, masses))
+    if not all(np.array_equal(found, mass) for found, mass in zip(sums, masses)):
+        raise _check.ConvergenceError("POT's plan does not have the marginals it was given; please report the clouds")
+    prices = column_minima(cost, (cost[:, columns] - v).min(axis=1))  # those of points without weight, too
+    plan = np.stack([rows[used[0]], columns[used[1]], flows[used].astype(np.int64)])
     return plan, prices

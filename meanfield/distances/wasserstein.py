@@ -3,7 +3,7 @@ r"""The quadratic Wasserstein distance: the door for states, and one dimension b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,36 +68,44 @@ def wasserstein(mu: Any, nu: Any, *, start: TransportPlan | None = None) -> floa
         check_clouds(mu, nu)
         if mu.dim > 1:
             return transport_plan(mu, nu, start=start).value
-        with np.errstate(over="ignore", invalid="ignore"):
-            value = _line(mu, nu) if mu.torus is None else wasserstein_circle(*parallel.run(_quantile, [mu, nu]))
-        if not math.isfinite(value):
-            raise _check.fail("squared distances must be finite", f"W2 = {value}", "scale the points down")
-        return value
+        if mu.torus is None:
+            (x, a), (y, b) = cloud(mu), cloud(nu)
+            return line_between(x.ravel(), a, y.ravel(), b, run=parallel.run if _is_large(x) else in_turn)
     for state in (mu, nu):
         if not isinstance(state, ParticleMeasure | TorusDensity) or space(state) != "T^1":
             raise TypeError(
                 f"wasserstein needs two ParticleMeasures, or densities and particles on T^1 (got {_kind(state)}); "
-                "sample the density, or build Quantile objects and call wasserstein_line or wasserstein_circle"
+                "sample a density in d > 1, take layers to conditional_wasserstein, histograms to wasserstein_line"
             )
-    return wasserstein_circle(*parallel.run(_quantile, [mu, nu]))
+    large = any(isinstance(state, ParticleMeasure) and _is_large(state.positions) for state in (mu, nu))
+    return wasserstein_circle(*(parallel.run if large else in_turn)(_quantile, [mu, nu]))
 
 
-def line_between(x: np.ndarray, a: np.ndarray, y: np.ndarray, b: np.ndarray) -> float:
-    """W₂ on the line between points ``x`` (n,) of weights ``a`` (n,) and ``y`` (m,), ``b`` (m,); a single thread."""
-    if x.size == y.size and is_equal(a) and is_equal(b):
-        return _monotone(np.sort(x), np.sort(y))
-    return wasserstein_line(_points(x, a), _points(y, b))
+def _is_large(x: np.ndarray) -> bool:
+    """Whether sorting pays for waking threads."""
+    return x.size > parallel.POINTS_PER_CHUNK
 
 
-def _line(mu: ParticleMeasure, nu: ParticleMeasure) -> float:
-    """W₂ of clouds on the line; equal weights need two sorts and nothing else."""
-    (x, a), (y, b) = cloud(mu), cloud(nu)
-    if x.size == y.size and is_equal(a) and is_equal(b):
-        points = [x.ravel(), y.ravel()]
-        return _monotone(
-            *(map(np.sort, points) if x.size < parallel.POINTS_PER_CHUNK else parallel.run(np.sort, points))
-        )
-    return wasserstein_line(*parallel.run(_quantile, [mu, nu]))
+def in_turn(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """What `parallel.run` does, on the caller's thread: for work that is already spread over threads."""
+    return [function(item) for item in items]
+
+
+def line_between(
+    x: np.ndarray, a: np.ndarray, y: np.ndarray, b: np.ndarray, *, run: Callable[..., list[Any]] = in_turn
+) -> float:
+    """W₂ on the line between points ``x`` (n,) of weights ``a`` (n,) and ``y`` (m,), ``b`` (m,).
+
+    Equal weights and numbers need two sorts and one pass over the differences, nothing else.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if x.size == y.size and is_equal(a) and is_equal(b):
+            value = _monotone(*run(np.sort, [x, y]))
+        else:
+            value = wasserstein_line(*run(_points, [(x, a), (y, b)]))
+    if not math.isfinite(value):
+        raise _check.fail("squared distances must be finite", f"W2 = {value}", "scale the points down")
+    return value
 
 
 def _monotone(x: np.ndarray, y: np.ndarray) -> float:
@@ -115,15 +123,15 @@ def _kind(state: Any) -> str:
 
 
 def _quantile(state: ParticleMeasure | TorusDensity) -> Quantile:
-    """Quantile function of a state in dimension one."""
+    """Quantile function of a state on the circle."""
     if isinstance(state, TorusDensity):
         return Quantile.from_cells(state.values)
-    positions, weights = cloud(state)
-    return _points((positions if state.torus is None else state.wrapped).ravel(), weights)
+    return _points((state.wrapped.ravel(), cloud(state)[1]))
 
 
-def _points(x: np.ndarray, a: np.ndarray) -> Quantile:
-    """Atoms on the line; equal weights spare the sorting of an index."""
+def _points(weighted: tuple[np.ndarray, np.ndarray]) -> Quantile:
+    """Points on the line and their weights; equal ones spare the sorting of an index."""
+    x, a = weighted
     return Quantile.from_points(x, weights=None if is_equal(a) else a)
 
 

@@ -188,9 +188,10 @@ def test_a_good_start_spares_the_network_simplex(m, weighted, monkeypatch):
     rng = np.random.default_rng(8)
     mu, nu = cloud(rng, 200, 3, weighted=weighted), cloud(rng, m, 3, weighted=weighted)
     plan = transport_plan(mu, nu)
-    later = mf.ParticleMeasure(nu.positions + 1e-4 * rng.normal(size=(m, 3)), nu.weights)
-    monkeypatch.setattr(_least_cost, "_VISITS", 64 if weighted else 1)  # of each row; cold it takes more
-    monkeypatch.setattr(_least_cost, "_FEW_VISITS", 4 if weighted else 3)
+    later = mf.ParticleMeasure(nu.positions + 1e-6 * rng.normal(size=(m, 3)), nu.weights)
+    if not weighted:  # cold it takes more visits of each row than this
+        monkeypatch.setattr(_least_cost, "_FEW_VISITS", 3)
+        monkeypatch.setattr(_least_cost, "_VISITS", 1)
     monkeypatch.setattr(_least_cost, "_network_simplex", lambda *_: pytest.fail("the paths did not reach the end"))
     check_plan(transport_plan(mu, later, start=plan), mu, later)
     with pytest.raises(pytest.fail.Exception):
@@ -213,6 +214,18 @@ def test_pivots_that_run_out_are_an_error(monkeypatch):
     monkeypatch.setattr(_least_cost, "_PIVOTS", 1)
     with pytest.raises(ConvergenceError, match="1 pivots a point were not enough"):
         wasserstein(mu, nu)
+
+
+def test_a_plan_of_other_marginals_is_an_error(monkeypatch):
+    from ot.lp import emd_wrap
+
+    def short(a, b, cost, *_):
+        return np.diag(np.minimum(a, b)), 0.0, np.zeros(60), np.zeros(60), 1
+
+    monkeypatch.setattr(emd_wrap, "emd_c", short)
+    rng = np.random.default_rng(10)
+    with pytest.raises(ConvergenceError, match="marginals"):
+        wasserstein(cloud(rng, 60, 2, weighted=True), cloud(rng, 60, 2, weighted=True))
 
 
 def test_visits_that_run_out_are_an_error(monkeypatch):
@@ -282,6 +295,11 @@ def points(n, dim, torus=None):
             lambda: wasserstein(points(3, 2, mf.Torus(8, dim=2)), mf.Torus(8, dim=2).density(np.ones((8, 8)))),
             TypeError,
             r"ParticleMeasure on T\^2",
+        ),
+        (
+            lambda: wasserstein(mf.LayeredMeasure(np.zeros((2, 2, 2))), points(3, 2)),
+            TypeError,
+            "conditional_wasserstein",
         ),
         (lambda: transport_plan(points(3, 2), np.ones((3, 2))), TypeError, "ParticleMeasures.*ndarray"),
         (

@@ -1,6 +1,7 @@
 """Convolution of particles with kernels: the routes against one another and against sums written out (PART-1)."""
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -149,6 +150,19 @@ def test_without_a_route_the_cheapest_is_taken(monkeypatch):
     assert taken == ["periodic", *["values_and_slopes"] * 3]
     choices = [routes.cheapest(torus, number, 1, 1) for number in (100, 300, 1000, 3000)]
     assert choices == sorted(choices, key=[Route.DIRECT, Route.FOURIER].index)
+
+
+def test_cost_of_the_fourier_route_is_linear_in_the_number():
+    """PART-1: four times the particles cost about four times, where a sum over pairs costs sixteen."""
+    torus, kernel, times = mf.Torus(33, dim=2), mf.SobolevKernel(2), {}
+    for number in (20_000, 80_000):
+        x, b = cloud(number, 2, 1)
+        times[number] = []
+        for _ in range(5):
+            start = time.process_time()
+            kernel.convolve_particles(torus, x, b)
+            times[number].append(time.process_time() - start)
+    assert min(times[80_000]) < 8 * min(times[20_000])
 
 
 @pytest.mark.parametrize("backend", backends(), ids=lambda backend: backend.name)
