@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +14,9 @@ from .energies.base import PowerTerm
 from .geometries import Kernelised
 from .rates import Stiffness, interaction_symbol, make_pressure
 from .torus import Modes, Torus
+
+UNRESOLVED = 1e-3  # share of the oscillation of a target or potential beyond the kept modes that asks for a warning
+ROUNDING = 1e-12  # oscillation of a potential, over its size, that is a constant up to rounding
 
 
 class KernelisedRate:
@@ -43,7 +47,7 @@ class KernelisedRate:
         self.multiplier = geometry.kernel.spectrum(squared)
         self._folded = self.multiplier / torus.size
         field = energy.potential(torus)
-        self._potential = None if field is None else self.modes.forward(field)
+        self._potential = None if field is None else self._resolved(field)
         self._terms = tuple(term for term in energy.pressure() if term.exponent != 2)
         self._first_variation = make_first_variation(self._terms)
         self._constant = sum(2 * c for c, m in energy.pressure() if m == 2)  # a quadratic pressure is linear in δE/δρ
@@ -57,6 +61,21 @@ class KernelisedRate:
         self._values, self._grid, self._speeds = (np.empty(torus.shape) for _ in range(3))
         self._fluxes = np.empty((torus.dim, *self.modes.shape), dtype=np.complex128)
         self._speed_of: tuple[np.ndarray | None, float] = (None, 0.0)
+
+    def _resolved(self, field: np.ndarray) -> np.ndarray:
+        """Kept coefficients of V; warns where they leave out much of it, as the flow does not see that part."""
+        coefficients, mean = self.modes.forward(field), float(field.mean())
+        if np.ptp(field) > ROUNDING * max(1.0, abs(mean)):
+            rest = coefficients.copy()
+            rest.flat[0] = 0.0
+            if (lost := self.modes.lost(field - mean, rest)) > UNRESOLVED:
+                warnings.warn(
+                    f"the target or potential should be resolved on the kept modes |k| < {self.modes.kept} "
+                    f"(got {lost:.2g} of its oscillation beyond them, which the flow does not see); take more points",
+                    RuntimeWarning,
+                    stacklevel=5,
+                )
+        return coefficients
 
     def at(self, values: np.ndarray) -> np.ndarray:
         """Rate at grid values (n, …, n), compact coefficients."""

@@ -131,6 +131,21 @@ def test_plot_draws_beside_the_file_or_elsewhere(ended, file):
     assert file.with_name("b.svg").is_file()
 
 
+def test_trainings_are_described_and_drawn(ended, tmp_path):
+    torus, kernel = mf.Torus(16), mf.SobolevKernel(order=3, length=0.1)
+    node = mf.DensityNODE(torus, kernel, depth=4)
+    rho0, target = (torus.density(lambda x, a=a: 1 + 0.2 * np.cos(2 * np.pi * (x - a))) for a in (0, 0.2))
+    flow = mf.GradientFlow(mf.Risk(node, rho0, mf.L2Distance(target)), mf.Hilbert(kernel))
+    mf.solve(flow, node.zero(), t_end=0.1, stepper=mf.steppers.Euler(), out=tmp_path / "run.h5", progress=False)
+    code, out, _ = ended("info", str(tmp_path / "run.h5"))
+    assert code == 0
+    assert re.search(r"^title +gradient flow of Risk\(DensityNODE, L2Distance\)$", out, re.MULTILINE)
+    assert re.search(r"^  control +\(time 2, layer 4, component 1, x 16\) control", out, re.MULTILINE)
+    assert re.search(r"^  flow +GradientFlow\(energy=Risk\(DensityNODE", out, re.MULTILINE)
+    assert ended("plot", str(tmp_path / "run.h5"))[0] == 0
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("command", ["info", "plot"])
 def test_a_file_that_is_no_run_is_one_line(ended, command, tmp_path):
     path = tmp_path / "text.h5"

@@ -6,11 +6,13 @@ from pathlib import Path
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_ten_lines_print_what_the_readme_shows(tmp_path, monkeypatch, capsys):
+def test_every_block_of_code_prints_what_the_readme_shows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    code, shown = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL).groups()
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out == shown
+    blocks, names = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL), {}
+    assert len(blocks) == README.count("```python")
+    for code, shown in blocks:
+        exec(compile(code, "README.md", "exec"), names)
+        assert capsys.readouterr().out == shown
     assert (tmp_path / "pme.h5").read_bytes()[:4] == b"\x89HDF"
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.theory import barenblatt_time, relaxation_rate, self_similar_exponents, two_point_eigenvalue
+from meanfield.theory import barenblatt_time, mode_rate, relaxation_rate, self_similar_exponents, two_point_eigenvalue
+from meanfield.torus.flow_map import jacobian_determinant
 
 SOLVERS = sorted((Path(__file__).parents[1] / "solvers").glob("*.py"))
-CHECKED = {"porous_medium", "porous_medium_rates", "porous_medium_regimes"}
+CHECKED = {"density_node", "kernelised_porous_medium", "porous_medium", "porous_medium_rates", "porous_medium_regimes"}
 
 
 def main(name, *argv):
@@ -172,3 +173,126 @@ def test_three_regimes(tmp_path, capsys):
     assert np.all(np.diff(front) > -1e-12)
     assert decay_rate(ds) == pytest.approx(4 * two_point_eigenvalue(128), rel=5e-3)
     assert 4 * two_point_eigenvalue(128) == pytest.approx(16 * math.pi**2, rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The quick digits, 3 to 8: the run's Dataset and its file."""
+    out = tmp_path_factory.mktemp("trained") / "run.h5"
+    return main("density_node", "--quick", "--out", str(out)), out
+
+
+def test_one_digit_is_trained_into_another(trained):
+    """The risk falls by 1e3 and more, the flow map keeps its orientation, and what the run says of itself is so."""
+    ds, out = trained
+    assert (ds.verdict, ds.status) == ("confirmed", "finished")
+    assert dict(ds.sizes) == {"time": 31, "layer": 8, "interface": 9, "component": 2, "x": 48, "y": 48}
+    assert float(ds.risk[0] / ds.risk[-1]) > 5e3
+    assert 0 < float(ds.least_jacobian.min()) < 0.5  # far from the identity
+    assert np.all(np.diff(ds.risk) < 0)
+    np.testing.assert_allclose(ds.density.mean(["x", "y"]), 1, rtol=0, atol=1e-14)
+    assert mf.output.read(out).title == ds.title == "a neural ODE trained to push one density into another"
+
+
+def test_the_trained_control_carries_the_digit_along_its_flow(trained):
+    """ρ_1(Φ(x)) det DΦ(x) = ρ_0(x), Φ by characteristics; and the risk is that of the target."""
+    ds, _ = trained
+    torus, images = mf.Torus(48, dim=2), mf.data.digits()[0]
+    rho0, target = (mf.data.density_of_image(torus, images[number]) for number in (3, 8))
+    node = mf.DensityNODE(torus, mf.SobolevKernel(3, 0.05), depth=8)
+    control = ds.control.values[-1]
+    assert node.risk(control, rho0, mf.L2Distance(target)) == pytest.approx(float(ds.risk[-1]), rel=1e-12)
+    phi = node.flow_map(control)  # refused where det DΦ <= 0
+    moved = torus.interpolate(ds.density.values[-1, -1], phi.reshape(2, -1).T).reshape(torus.shape)
+    carried = moved * jacobian_determinant(torus, phi)
+    assert np.abs(carried - rho0.values).max() < 0.02 * rho0.values.max()
+    assert np.abs(ds.density.values[-1, -1] - target.values).max() < 0.05 * target.values.max()
+
+
+def test_smooth_densities_are_trained_into_one_another(tmp_path):
+    ds = main("density_node", "--quick", "--data", "smooth", "--figure", str(tmp_path / "run.png"))
+    assert (ds.verdict, ds.status, ds.sizes["x"]) == ("confirmed", "finished", 48)
+    assert float(ds.risk[0] / ds.risk[-1]) > 1e5
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_smooth_densities_are_trained_in_two_dimensions():
+    argv = ("--dim", "2", "--n", "32", "--t-end", "0.03", "--fall", "50", "--saves", "61")
+    ds = main("density_node", "--quick", "--data", "smooth", *argv)
+    assert (ds.verdict, ds.status, ds.sizes["y"]) == ("confirmed", "finished", 32)
+
+
+def test_gradient_descent_is_told_to_be_outside_the_balance(capsys):
+    """Euler with a learning rate: theory of the balance asks for controlled steps, all else holds."""
+    argv = ("--data", "smooth", "--stepper", "euler", "--learning-rate", "2e-3", "--tolerance", "0")
+    ds = main("density_node", "--quick", *argv)
+    assert (ds.verdict, ds.status) == ("hypotheses not met", "finished")
+    assert "steps are controlled: tolerance > 0" in capsys.readouterr().out
+    assert ds.step_size[1:].max() <= 2e-3
+    assert json.loads(ds.parameters)["stepper"].startswith("ExplicitRungeKutta(tableau=Tableau(euler")
+
+
+def test_a_kernelised_run_from_rough_data(tmp_path, capsys):
+    """KPM-3 by script: KL ~ t^{−r/(s−1)} = 1/t for r = 1, s = 2, and two functionals that fall."""
+    out, figure = tmp_path / "run.h5", tmp_path / "run.png"
+    ds = main("kernelised_porous_medium", "--quick", "--out", str(out), "--figure", str(figure))
+    assert (ds.verdict, ds.status, ds.sizes["x"]) == ("confirmed", "finished", 1024)
+    table = rows(capsys.readouterr().out)
+    assert len(table) == 5
+    assert any(name.startswith("slope of log loss against log t, t = 987 … ") for name in table)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert np.all(np.diff(ds.energy) < 0)
+    assert np.all(np.diff(ds.interaction_energy) < 0)
+    assert float(abs(ds.mass - 1).max()) <= 1e-14
+    late = ds.energy.sel(time=slice(987, None))
+    slope = np.polyfit(np.log(late.time), np.log(late), 1)[0]
+    assert slope == pytest.approx(-1, abs=0.1)
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.density.values, ds.density.values)
+        assert read.equation == "d_t rho = div(rho K * (rho grad dE/drho))"
+
+
+@pytest.mark.parametrize(("loss", "dim", "n"), [("KL", 1, 128), ("L2", 2, 32), ("Sobolev", 3, 12)])
+def test_a_kernelised_run_from_smooth_data(loss, dim, n, tmp_path, capsys):
+    """KPM-2 by script: the first modes decay at 2|2πk|²K̂(k), for the Sobolev loss times (1+|2πk|²)^{−1}."""
+    figure = tmp_path / "run.png"
+    ds = main(
+        "kernelised_porous_medium", "--data", "cosine", "--loss", loss, "--dim", str(dim), "--n", str(n),
+        "--length", "0.1", "--figure", str(figure), "--saves", "61",
+    )  # fmt: skip
+    assert (ds.verdict, ds.status) == ("confirmed", "finished")
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    rate = 2 * mode_rate(1, order=2, length=0.1, loss_order=1 if loss == "Sobolev" else 0)
+    tail = ds.first_modes.where(ds.contrast < 0.01, drop=True)
+    assert -np.polyfit(tail.time, np.log(tail), 1)[0] == pytest.approx(rate, rel=5e-3)
+    assert "decay rate of the squares of the first modes" in rows(capsys.readouterr().out)
+
+
+def test_laws_of_kernelised_runs_are_judged_only_where_they_hold(capsys):
+    argv = ("--no-progress", "--saves", "41", "--tolerance", "1e-6")
+    main("kernelised_porous_medium", "--n", "128", *argv)
+    assert "the window k_c = 5/ε … k_max/20 is not empty" in capsys.readouterr().out
+    main("kernelised_porous_medium", "--n", "512", "--order", "1", *argv)
+    assert "s + q > 1: below it the decay is exponential" in capsys.readouterr().out
+    main("kernelised_porous_medium", "--n", "512", "--t-end", "100", *argv)
+    assert "10 saves in the window, t = 987 …" in capsys.readouterr().out
+    main("kernelised_porous_medium", "--n", "128", "--data", "cosine", "--t-end", "1", *argv)
+    assert "contrast below 0.01 with first modes in it, at 10 saves (at 0)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--loss", "MMD"], "loss must be one of L2, KL, Sobolev (got 'MMD')"),
+        (["--data", "sine"], "data must be one of rough, cosine (got 'sine')"),
+        (["--amplitude", "1.5", "--data", "cosine"], "a density must be non-negative"),
+        (["--order", "0"], "order must be positive"),
+        (["--length", "-1"], "length must be positive"),
+        (["--dim", "4"], "dim must be 1, 2 or 3"),
+    ],
+)
+def test_bad_input_of_a_kernelised_run(argv, message):
+    with pytest.raises(ValueError) as info:
+        main("kernelised_porous_medium", "--n", "64", *argv)
+    assert message in str(info.value)
+    assert "\n" not in str(info.value)

@@ -374,7 +374,7 @@ class DensityNODE:
         if stable and step > bound:
             raise Refusal(
                 Status.UNSTABLE,
-                f"a sub-step must not exceed {bound:.3g} for this control (got {step:.3g} at depth {self.depth} with "
+                f"a sub-step must not exceed {bound:.6g} for this control (got {step:.6g} at depth {self.depth} with "
                 f"{self.substeps} sub-steps, layer {layer}); use depth={math.ceil(self.depth * step / bound)}, or "
                 f"substeps={math.ceil(self.substeps * step / bound)}",
             )

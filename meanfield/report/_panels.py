@@ -15,7 +15,7 @@ from meanfield import _check
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 AXES = ("x", "y", "z")
 PROFILES = 7  # densities shown for d = 1
@@ -67,7 +67,7 @@ def shown_times(ds: xr.Dataset, number: int) -> list[int]:
 
 
 def profiles(
-    figure: Figure,
+    figure: Figure | SubFigure,
     axes: Axes,
     ds: xr.Dataset,
     *,

@@ -25,7 +25,8 @@ def plot_run(ds: xr.Dataset) -> Figure:
 
     The density (d = 1: profiles at several times; d = 2: first, middle and last; d = 3: the same on the plane z through
     the first density's maximum), then along time the dissipation ``|∂E|²``, the energy above its last value, and the
-    defects of the energy balance.
+    defects of the energy balance. The training of a neural ODE on densities has a figure of its own,
+    `meanfield.report.training.plot_training`.
 
     Parameters
     ----------
@@ -43,6 +44,10 @@ def plot_run(ds: xr.Dataset) -> Figure:
     -----
     The times shown are equally spaced in path length where it grows: the states are equally far apart.
     """
+    if "density" in ds and "interface" in ds["density"].dims:
+        from meanfield.report.training import plot_training
+
+        return plot_training(ds)
     dim = _panels.dimension(ds)
     if dim == 1:
         figure = _panels.new_figure(9.2, 5.2)
