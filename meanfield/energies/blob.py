@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,16 @@ from ..torus import GaussianKernel, Torus
 from .base import Energy
 
 RESOLVED = 1e-8  # the mollifier at the torus's highest mode: what cutting it off there may leave below zero
-TOLERANCE = 1e-12  # of the non-uniform transforms
+TINY = np.finfo(float).tiny  # for subnormal densities, as at lone particles without weight: their inverse overflows
+
+
+class _Seen(NamedTuple):
+    """What is known of a state: ``ζ*μ``, in R^d its gradient, and once it was asked for the differential."""
+
+    state: ParticleMeasure
+    density: np.ndarray
+    gradient: np.ndarray | None = None
+    differential: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,10 @@ class BlobEnergy(Energy):
 
     Notes
     -----
-    Cost: O(N + n^d log n) on a torus, O(N²) in R^d.
+    A differential costs O(N + n^d log n) on a torus (two non-uniform transforms and an FFT pair in d ≤ 2), and in R^d
+    O(N²): one sum over pairs for m = 2, else two, as the second one's strengths are the values of the first. What value
+    and differential share, and the differential itself, are kept for the last state asked about (states do not change):
+    a step of a flow asks for both, and for the dissipation, at one state.
 
     References
     ----------
@@ -59,6 +72,8 @@ class BlobEnergy(Energy):
     coefficient: float = 1.0
     mollifier: GaussianKernel = field(kw_only=True)
     torus: Torus | None = field(default=None, kw_only=True)
+    _multiplier: np.ndarray | None = field(init=False, repr=False, compare=False)
+    _last: tuple[_Seen | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if _check.real("exponent", self.exponent, "pass m >= 1") < 1:
@@ -67,35 +82,29 @@ class BlobEnergy(Energy):
         if not isinstance(self.mollifier, GaussianKernel):
             got = type(self.mollifier).__name__
             raise TypeError(f"mollifier must be a GaussianKernel (got {got}); pass mf.GaussianKernel(length)")
-        if self.torus is None:
-            return
-        highest = (self.torus.n - 1) // 2
-        if not self.mollifier.spectrum(np.array((2 * np.pi * highest) ** 2)) <= RESOLVED:
-            needed = math.sqrt(-2 * math.log(RESOLVED)) / (2 * np.pi * highest)
-            raise _check.fail(
-                f"the mollifier must be resolved by the grid, length >= {needed:.3g} on {self.torus}",
-                f"{self.mollifier.length:g}",
-                "widen it, or take a torus of more points",
-            )
+        if self.torus is not None:
+            self._require_resolved(self.torus)
+        multiplier = None if self.torus is None else self.mollifier.multiplier(self.torus)
+        object.__setattr__(self, "_multiplier", multiplier)
+        object.__setattr__(self, "_last", (None,))
 
     def value(self, state: ParticleMeasure) -> float:
         """E(μ)."""
+        density = self._seen(state).density
         if self.torus is not None:
-            return self._grid_energy(self._mollified(state))
-        density, _ = self._convolved(state, state.weights[:, None])
-        return float(state.weights @ self._per_mass(density[:, 0]))
+            return self._grid_energy(density)
+        return float(state.weights @ self._per_mass(density))
 
     def differential(self, state: ParticleMeasure) -> np.ndarray:
-        """``∇(δE/δμ)`` at the particles, (N, d)."""
-        if self.torus is not None:
-            from ..particles.convolution import gradient_at
-
-            slope = self.torus.coefficients(self._grid_slope(self._mollified(state)))
-            return gradient_at(self.torus, self.mollifier.multiplier(self.torus) * slope, state.positions, TOLERANCE)
-        density, gradient = self._convolved(state, state.weights[:, None])
-        slopes = self._per_mass_slope(density[:, 0])
-        _, weighted = self._convolved(state, (state.weights * slopes)[:, None])
-        return slopes[:, None] * gradient[:, 0] + weighted[:, 0]
+        """``∇(δE/δμ)`` at the particles, (N, d); read-only."""
+        seen = self._seen(state)
+        if seen.differential is None:
+            found = self._slope_at_pairs(seen) if self.torus is None else self._slope_of_grid(seen)
+            found.flags.writeable = False
+            seen = seen._replace(differential=found)
+            object.__setattr__(self, "_last", (seen,))
+        assert seen.differential is not None
+        return seen.differential
 
     def check(self, state: ParticleMeasure) -> None:
         """Refuse particles on another space."""
@@ -108,19 +117,61 @@ class BlobEnergy(Energy):
     def data(self, state: ParticleMeasure) -> tuple[np.ndarray, ...]:
         return ()
 
-    def _mollified(self, state: ParticleMeasure) -> np.ndarray:
-        """``ζ*μ`` on the grid."""
+    def _seen(self, state: ParticleMeasure) -> _Seen:
+        """``ζ*μ`` on the grid, or at the particles with its gradient; computed once for a state."""
+        (last,) = self._last  # read once: another thread may replace it
+        if last is None or last.state is not state:
+            last = _Seen(state, *(self._on_grid(state) if self.torus is not None else self._at_particles(state)))
+            object.__setattr__(self, "_last", (last,))
+        return last
+
+    def _on_grid(self, state: ParticleMeasure) -> tuple[np.ndarray]:
         from ..particles.convolution import modes_of
 
         assert self.torus is not None
-        modes = modes_of(self.torus, state.positions, state.weights, TOLERANCE)
-        return self.torus.values(self.mollifier.multiplier(self.torus) * modes)
+        modes = modes_of(self.torus, state.positions, state.weights)
+        modes *= self._multiplier
+        return (self.torus.values(modes),)
+
+    def _slope_of_grid(self, seen: _Seen) -> np.ndarray:
+        from ..particles.convolution import gradient_at
+
+        assert self.torus is not None
+        modes = self.torus.coefficients(self._grid_slope(seen.density))
+        modes *= self._multiplier
+        return gradient_at(self.torus, modes, seen.state.positions)
+
+    def _at_particles(self, state: ParticleMeasure) -> tuple[np.ndarray, np.ndarray]:
+        density, gradient = self._convolved(state, state.weights)
+        return np.maximum(density, TINY), gradient
+
+    def _slope_at_pairs(self, seen: _Seen) -> np.ndarray:
+        state, gradient = seen.state, seen.gradient
+        assert gradient is not None
+        if self.exponent == 2:  # all strengths are a_j times one number
+            return 2 * self.coefficient * gradient
+        slopes = self._per_mass_slope(seen.density)
+        _, weighted = self._convolved(state, state.weights * slopes)
+        return slopes[:, None] * gradient + weighted
 
     def _convolved(self, state: ParticleMeasure, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``Σ_j ζ(x_i − x_j) b_j`` and its gradient in R^d, ζ of mass 1."""
         mass = (2 * np.pi * self.mollifier.length**2) ** (0.5 * state.dim)
-        value, gradient = self.mollifier.convolve_particles(None, state.positions, b)
-        return value / mass, gradient / mass
+        value, gradient = self.mollifier.convolve_particles(None, state.positions, b[:, None])
+        return value[:, 0] / mass, gradient[:, 0] / mass
+
+    def _require_resolved(self, torus: Torus) -> None:
+        """Refuse a mollifier the grid cuts off, naming the least length it resolves."""
+        highest = 2 * np.pi * ((torus.n - 1) // 2)
+        if not self.mollifier.spectrum(np.array(highest**2)) <= RESOLVED:
+            needed = math.sqrt(-2 * math.log(RESOLVED)) / highest
+            unit = 10.0 ** (math.floor(math.log10(needed)) - 2)
+            needed = math.ceil(needed / unit) * unit  # three digits, rounded up
+            raise _check.fail(
+                f"the mollifier must be resolved by the grid, length >= {needed:.3g} on {torus}",
+                f"{self.mollifier.length:g}",
+                "widen it, or take a torus of more points",
+            )
 
     def _grid_energy(self, density: np.ndarray) -> float:
         m, c = self.exponent, self.coefficient
