@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,8 +39,8 @@ def compare(run1: xr.Dataset, run2: xr.Dataset) -> xr.DataArray:
 
     Notes
     -----
-    Exact for the measures the files hold: a density is one of cells, on a circle only; particles in d > 1 cost a linear
-    programme a save.
+    Exact for the measures the files hold: a density is one of cells, on a circle only, which is O(n^{−2}) from the
+    density of a Fourier run. Particles in d > 1 cost a linear programme a save, started from that of the save before.
 
     Examples
     --------
@@ -54,14 +55,15 @@ def compare(run1: xr.Dataset, run2: xr.Dataset) -> xr.DataArray:
     import xarray as xr
 
     times, first, second = _common_times(run1, run2)
-    values = [_distance(_state(run1, i), _state(run2, j)) for i, j in zip(first, second)]
+    pairs = ((_state(run1, i), _state(run2, j)) for i, j in zip(first, second))
+    values = list(_distances(pairs))
     attributes = {"long_name": "distance of the two runs", "units": "1"}
     return xr.DataArray(np.array(values), {"time": times}, ("time",), "distance", attributes)
 
 
 def _common_times(run1: xr.Dataset, run2: xr.Dataset) -> tuple[np.ndarray, list[int], list[int]]:
     one, two = (_times(run) for run in (run1, run2))
-    near = SAME_TIME * max(one[-1], two[-1], 1e-300)
+    near = SAME_TIME * max(one[-1], two[-1])
     pairs = [(i, int(j)) for i, t in enumerate(one) if abs(two[j := np.abs(two - t).argmin()] - t) <= near]
     if not pairs:
         raise _check.fail(
@@ -72,14 +74,14 @@ def _common_times(run1: xr.Dataset, run2: xr.Dataset) -> tuple[np.ndarray, list[
 
 
 def _times(run: Any) -> np.ndarray:
+    """The saved times; a run still under way has none yet for the rest of its file."""
     if not hasattr(run, "data_vars") or "time" not in run.coords:
         raise TypeError(f"a run must be a Dataset with time (got {type(run).__name__}); pass what mf.solve returns")
-    return run.time.values
-
-
-def _torus_of(run: xr.Dataset) -> Torus | None:
-    """The torus a run lives on."""
-    return Torus(**json.loads(run.attrs["torus"])) if "torus" in run.attrs else None
+    times = run.time.values
+    times = times[np.isfinite(times)]
+    if not times.size:
+        raise _check.fail("a run must have a saved time", "none", "wait for its first save")
+    return times
 
 
 def _state(run: xr.Dataset, index: int) -> Any:
@@ -88,24 +90,31 @@ def _state(run: xr.Dataset, index: int) -> Any:
         positions, weights = run.positions[index].values, run.weights.values
         if positions.ndim == 3:
             return LayeredMeasure(positions, weights)
-        return ParticleMeasure(positions, weights, _torus_of(run))
+        torus = Torus(**json.loads(run.attrs["torus"])) if "torus" in run.attrs else None
+        return ParticleMeasure(positions, weights, torus)
     if "density" not in run:
-        raise _check.fail(
-            "a run must hold a measure", str(sorted(map(str, run.data_vars))), "save positions or density"
-        )
+        names = ", ".join(sorted(map(str, run.data_vars)))
+        raise _check.fail("a run must hold a measure, positions or density", names, "compare runs of measures")
     density = run.density[index]
-    grid = _torus_of(run)
-    assert grid is not None
-    return TorusDensity((density[-1] if "interface" in density.dims else density).values, grid)
+    values = (density[-1] if "interface" in density.dims else density).values
+    return TorusDensity(values, Torus(len(values), dim=values.ndim))
 
 
-def _distance(a: Any, b: Any) -> float:
-    from .distances import conditional_wasserstein, wasserstein
+def _distances(pairs: Iterable[tuple[Any, Any]]) -> Iterator[float]:
+    from .distances import conditional_wasserstein, transport_plan, wasserstein
 
-    layered = [isinstance(state, LayeredMeasure) for state in (a, b)]
-    if any(layered) and not all(layered):
-        raise TypeError(
-            f"a layered measure has a distance to layered ones only (got {type(a).__name__} and {type(b).__name__}); "
-            "compare runs of one kind"
-        )
-    return conditional_wasserstein(a, b) if all(layered) else wasserstein(a, b)
+    plan = None
+    for a, b in pairs:
+        layered = [isinstance(state, LayeredMeasure) for state in (a, b)]
+        if any(layered) and not all(layered):
+            raise TypeError(
+                "a layered measure has a distance to layered ones only "
+                f"(got {type(a).__name__} and {type(b).__name__}); compare runs of one kind"
+            )
+        if all(layered):
+            yield conditional_wasserstein(a, b)
+        elif isinstance(a, ParticleMeasure) and isinstance(b, ParticleMeasure) and a.dim > 1:
+            plan = transport_plan(a, b, start=plan)
+            yield plan.value
+        else:
+            yield wasserstein(a, b)

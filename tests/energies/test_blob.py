@@ -144,7 +144,7 @@ def test_value_and_differential_share_what_they_cost(monkeypatch, space, exponen
 def test_energies_are_equal_by_their_parameters():
     used, fresh = blob(2, "T^1"), blob(2, "T^1")
     used.differential(cloud("T^1"))
-    assert used == fresh and hash(used) == hash(fresh) and repr(used) == repr(fresh)
+    assert (used, hash(used), repr(used)) == (fresh, hash(fresh), repr(fresh))
     assert used != blob(3, "T^1")
 
 
@@ -162,7 +162,8 @@ def test_energies_are_equal_by_their_parameters():
 def test_bad_parameters(arguments, error, message):
     with pytest.raises(error) as info:
         mf.BlobEnergy(**{"mollifier": mf.GaussianKernel(0.1), **arguments})
-    assert message in str(info.value) and "\n" not in str(info.value)
+    assert message in str(info.value)
+    assert "\n" not in str(info.value)
 
 
 @pytest.mark.parametrize("n", [4, 5, 31, 32, 64, 100, 1000])
