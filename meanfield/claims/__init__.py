@@ -40,6 +40,7 @@ SECTIONS: dict[str, str] = {
     "KPM": "meanfield.claims.kernelised",
     "PME": "meanfield.claims.porous_medium",
     "COT": "meanfield.claims.conditional",
+    "BLOB": "meanfield.claims.particles",
 }
 
 
