@@ -20,6 +20,7 @@ from meanfield.distances import transport_plan
 MILLION = 10**6
 LAYERS, WIDTH, DIM = 64, 500, 4
 THREADS = mf.parallel.get_threads()
+REPEATS = 4
 MOVES = (0.01, 0.001)  # of particles, between two calls along a flow
 
 
@@ -94,29 +95,33 @@ def pairs() -> None:
 
 
 def layers() -> None:
-    """The conditional distance, cold, and along a flow with a start or without."""
+    """The conditional distance, cold; of a moving measure to a fixed one; and of consecutive iterates."""
     import ot
 
     rng = np.random.default_rng(0)
     mu, nu = (mf.LayeredMeasure(rng.normal(size=(LAYERS, WIDTH, DIM))) for _ in range(2))
-    later = mf.LayeredMeasure(nu.positions + MOVES[0] * rng.normal(size=nu.positions.shape))
-    start = mf.conditional_plan(mu, nu)
     weights = np.full(WIDTH, 1 / WIDTH)
 
-    def pot() -> list[float]:
+    def pot(mu: mf.LayeredMeasure, nu: mf.LayeredMeasure) -> list[float]:
         return [ot.emd2(weights, weights, ot.dist(x, y)) for x, y in zip(mu.positions, nu.positions)]
 
-    jobs = {
-        "POT emd2, serial": pot,
-        "meanfield": lambda: mf.conditional_wasserstein(mu, nu),
-        f"meanfield, started, moved by {MOVES[0]:g}": lambda: mf.conditional_wasserstein(mu, later, start=start),
-        f"meanfield, consecutive, moved by {MOVES[0]:g}": lambda: mf.conditional_wasserstein(nu, later),
-    }
+    jobs = {"POT emd2, serial": partial(pot, mu, nu), "meanfield": partial(mf.conditional_wasserstein, mu, nu)}
+    to_nu = mf.conditional_plan(mu, nu)
+    for move in MOVES:
+        first, second = (mf.LayeredMeasure(nu.positions + move * rng.normal(size=nu.positions.shape)) for _ in range(2))
+        last = mf.conditional_plan(nu, first)
+        jobs |= {
+            f"POT, moved by {move:g}": partial(pot, mu, first),
+            f"meanfield, moved by {move:g}, start": partial(mf.conditional_wasserstein, mu, first, start=to_nu),
+            f"POT, iterates {move:g} apart": partial(pot, first, second),
+            f"meanfield, iterates {move:g} apart": partial(mf.conditional_wasserstein, first, second),
+            f"meanfield, iterates {move:g}, start": partial(mf.conditional_wasserstein, first, second, start=last),
+        }
     title = f"{LAYERS} layers x {WIDTH} points, d = {DIM}"
-    report(f"{title}, CPU time, one thread", interleaved(jobs, 5), "POT emd2, serial")
+    report(f"{title}, CPU time, one thread", interleaved(jobs, REPEATS), "POT emd2, serial")
     mf.parallel.set_threads(THREADS)
     walls = {name: [] for name in jobs}
-    for _ in range(6):
+    for _ in range(REPEATS + 1):
         for name, job in jobs.items():
             begin = time.perf_counter()
             job()

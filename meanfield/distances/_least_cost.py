@@ -78,7 +78,9 @@ def _network_simplex(
     if outcome != 1:
         reason = {0: "infeasible", 2: "unbounded", 3: f"{_PIVOTS} pivots a point were not enough"}.get(outcome, outcome)
         raise _check.ConvergenceError(f"POT's network simplex did not finish ({reason}); check the weights")
-    if not (np.array_equal(flows.sum(axis=1), supply) and np.array_equal(flows.sum(axis=0), demand)):
+    pairs = np.stack(np.divmod(np.flatnonzero(flows), demand.size))
+    units = flows[tuple(pairs)]
+    sums = (np.bincount(index, units, mass.size) for index, mass in zip(pairs, (supply, demand)))
+    if not all(map(np.array_equal, sums, (supply, demand))):
         raise _check.ConvergenceError("POT's plan does not have the marginals it was given; please report the clouds")
-    pairs = np.stack(np.nonzero(flows))
-    return pairs, flows[tuple(pairs)], v
+    return pairs, units, v
