@@ -56,6 +56,13 @@ def _words(kinds: set[type]) -> str:
     return ", ".join(sorted(kind.__name__ for kind in kinds))
 
 
+def _nearest(state: type, energy: type, geometry: type) -> str:
+    """What to do about a pair that is not supported: another geometry for the energy, or another energy in this one."""
+    if others := {key[2] for key in PAIRS if key[:2] == (state, energy)}:
+        return f"take the geometry {_words(others)}"
+    return f"pass such a state, or one of the energies {_words({k[1] for k in PAIRS if k[::2] == (state, geometry)})}"
+
+
 @dataclass(frozen=True)
 class GradientFlow:
     """The gradient flow of an energy in a geometry: ``∂_tμ = −grad E(μ)``.
@@ -113,8 +120,10 @@ class GradientFlow:
                 raise TypeError(
                     f"{type(atom).__name__} in {type(self.geometry).__name__} moves "
                     f"{_words({key[0] for key in PAIRS if key[1:] == (type(atom), type(self.geometry))})} "
-                    f"(got {type(state).__name__}); pass such a state"
+                    f"(got {type(state).__name__}); {_nearest(type(state), type(atom), type(self.geometry))}"
                 )
+        if isinstance(self.geometry, Kernelised):
+            self.geometry.check(state)
         self.energy.check(state)
 
     def rate(self, state: Any) -> Any:
@@ -135,11 +144,11 @@ class GradientFlow:
             return "d_t v_s = -K * dE/dv_s"
         if isinstance(self.geometry, ConditionalWasserstein):
             return "d_t mu(.|s) = div_w(mu(.|s) G(s, .))"
-        if any(isinstance(atom, Risk | BlobEnergy) for atom in _atoms(self.energy)):
-            return "d_t mu = div(mu grad dE/dmu)"
         if isinstance(self.geometry, Kernelised):
             return "d_t rho = div(rho K * (rho grad dE/drho))"
-        if self.energy.interaction():
+        if any(isinstance(atom, Risk | BlobEnergy) for atom in _atoms(self.energy)):
+            return "d_t mu = div(mu grad dE/dmu)"
+        if any(isinstance(atom, QUADRATIC) for atom in _atoms(self.energy)):
             return "d_t rho = div(rho grad dE/drho)"
         pressure = " + ".join(
             ("" if c == 1 else f"{c:.6g} ") + ("rho" if m == 1 else f"rho^{m:g}") for c, m in self.energy.pressure()

@@ -16,7 +16,8 @@ import numpy as np
 
 from . import _check
 from .measures import Control, LayeredMeasure, ParticleMeasure, TorusDensity
-from .torus import Kernel, Modes, Torus
+from .torus import Kernel, Modes, RadialKernel, Torus
+from .torus.kernels import on_torus, require_defined
 
 
 class Geometry(Protocol):
@@ -77,35 +78,42 @@ class Kernelised:
     """The kernelised Wasserstein (Stein) geometry: velocity ``v = −K*(ρ∇δE/δρ)``, ``∂_tρ + div(ρv) = 0``.
 
     It is what training a neural ODE does to the density at v = 0. ``|∂E|² = ∫ρ∇δE/δρ·K*(ρ∇δE/δρ)``. There is no
-    closed form of the distance. The kernel acts on the modes ``|k_a| < n/3`` that the product ``ρ∇δE/δρ`` resolves.
+    closed form of the distance. The kernel acts on the modes ``|k_a| < n/3`` that the product ``ρ∇δE/δρ`` resolves,
+    of particles on a torus on ``|k_a| ≤ (n−1)//2``.
 
     Parameters
     ----------
-    kernel : Kernel
+    kernel : Kernel, on a torus, or a kernel with a closed form, in R^d (GaussianKernel is both)
 
     References
     ----------
     Liu & Wang 2016; Duncan, Nüsken & Szpruch 2019, on the geometry of Stein variational gradient descent.
     """
 
-    kernel: Kernel
+    kernel: Kernel | RadialKernel
 
     def __post_init__(self) -> None:
-        _require_kernel(self.kernel, "Kernelised")
+        _require_kernel(self.kernel, "Kernelised", Kernel | RadialKernel)
+
+    def check(self, state: TorusDensity | ParticleMeasure) -> None:
+        """Refuse a state on a space where the kernel is not defined (``ValueError``)."""
+        require_defined(self.kernel, state.torus)
 
     def velocity(self, state: TorusDensity | ParticleMeasure, differential: np.ndarray) -> np.ndarray:
         """``−K*(ρ∇δE/δρ)``: (d, n, …, n) for a density, (N, d) for particles."""
         if isinstance(state, ParticleMeasure):
             return self.particle_velocity(state, differential)
-        modes, spectrum, _ = _workspace(self.kernel, state.torus, threading.get_ident())
+        modes, spectrum, _ = _workspace(on_torus(self.kernel), state.torus, threading.get_ident())
         velocity, spectrum = np.empty((state.torus.dim, *state.torus.shape)), -spectrum
         for component, flux in zip(velocity, momenta(modes, state.values, differential, spectrum)):
             modes.inverse(flux, component)
         return velocity
 
-    def squared_norm(self, state: TorusDensity, differential: np.ndarray) -> float:
+    def squared_norm(self, state: TorusDensity | ParticleMeasure, differential: np.ndarray) -> float:
         """``∫ρ∇δE/δρ·K*(ρ∇δE/δρ)``."""
-        modes, _, root = _workspace(self.kernel, state.torus, threading.get_ident())
+        if isinstance(state, ParticleMeasure):
+            return self.particle_squared_norm(state, differential)
+        modes, _, root = _workspace(on_torus(self.kernel), state.torus, threading.get_ident())
         return sum(modes.squared_norm(part) for part in momenta(modes, state.values, differential, root))
 
     def particle_velocity(self, state: ParticleMeasure, differential: np.ndarray, entropy: float = 0.0) -> np.ndarray:
@@ -113,7 +121,7 @@ class Kernelised:
         if state.torus is not None:
             from .particles.convolution import values_at
 
-            fields = -self.kernel.multiplier(state.torus) * self._covector_modes(state, differential, entropy)
+            fields = -on_torus(self.kernel).multiplier(state.torus) * self._covector_modes(state, differential, entropy)
             return values_at(state.torus, fields, state.positions)
         weights = state.weights[:, None]
         strengths = np.concatenate([weights * differential, weights], axis=1)
@@ -128,7 +136,7 @@ class Kernelised:
             velocity = self.particle_velocity(state, differential)
             return -float(np.sum(state.weights[:, None] * differential * velocity))
         modes = self._covector_modes(state, differential, entropy)
-        multiplier = state.torus.mode_weights * self.kernel.multiplier(state.torus)
+        multiplier = state.torus.mode_weights * on_torus(self.kernel).multiplier(state.torus)
         return float(np.sum(multiplier * (modes.real**2 + modes.imag**2)))
 
     @staticmethod
@@ -145,7 +153,7 @@ class Kernelised:
             part += entropy * 1j * wavenumber * modes[-1]
         return modes[:-1]
 
-    def measures(self, state: TorusDensity) -> bool:
+    def measures(self, state: TorusDensity | ParticleMeasure) -> bool:
         """False: no distance without a flow."""
         return False
 
@@ -254,6 +262,6 @@ def _torus_of(state: Control) -> Torus:
     return state.torus
 
 
-def _require_kernel(kernel: Any, name: str) -> None:
-    if not isinstance(kernel, Kernel):
+def _require_kernel(kernel: Any, name: str, kinds: Any = Kernel) -> None:
+    if not isinstance(kernel, kinds):
         raise TypeError(f"{name} needs a kernel (got {type(kernel).__name__}); pass mf.SobolevKernel(order, length)")

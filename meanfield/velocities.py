@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .geometries import Geometry
 
 Moved = Control | ParticleMeasure | LayeredMeasure
+LEAST_SPREAD = 1e-3  # of particles, over the period or the root mean square of their coordinates
 
 
 class VelocityField:
@@ -56,10 +57,17 @@ class VelocityField:
         return self.energy_of.value(state)
 
     def size(self, vector: np.ndarray) -> float:
-        """What errors are relative to: the root mean square of a control, the spread of particles."""
+        """What errors are relative to: the root mean square of a control, the spread of particles.
+
+        Particles that lie together have no spread to speak of: theirs counts as a part of the torus's period, or of
+        their coordinates in R^d, at least.
+        """
+        size = float(np.sqrt(np.mean(vector**2)))
         if isinstance(self.like, Control):
-            return float(np.sqrt(np.mean(vector**2)))
-        return float(np.sqrt(np.mean((vector - vector.mean(axis=-2, keepdims=True)) ** 2)))
+            return size
+        periodic = isinstance(self.like, ParticleMeasure) and self.like.torus is not None
+        spread = float(np.sqrt(np.mean((vector - vector.mean(axis=-2, keepdims=True)) ** 2)))
+        return max(spread, LEAST_SPREAD * (1.0 if periodic else size))
 
     def direction(self, like: np.ndarray) -> np.ndarray:
         """A fixed rough displacement, in the range of the geometry: that of white noise as a differential."""

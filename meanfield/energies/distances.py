@@ -122,7 +122,10 @@ class SobolevDistance(Energy):
         """The torus, and ``ρ̂ − ρ̂*`` on its half spectrum."""
         self.check(state)
         assert state.torus is not None
-        return state.torus, _modes(state) - self._target_modes
+        gap = _modes(state) - self._target_modes
+        if state.torus.n % 2 == 0 and (isinstance(state, ParticleMeasure) or isinstance(self.target, ParticleMeasure)):
+            _without_nyquist(gap, state.torus)
+        return state.torus, gap
 
     @cached_property
     def _target_modes(self) -> np.ndarray:
@@ -140,6 +143,12 @@ class SobolevDistance(Energy):
 
     def check(self, state: TorusDensity | ParticleMeasure) -> None:
         _same_grid(state.torus, self.target)
+
+
+def _without_nyquist(modes: np.ndarray, torus: Torus) -> None:
+    """Clear the modes ``|k_a| = n/2`` of an even n, which particles do not carry."""
+    for axis in range(torus.dim):
+        modes[(slice(None),) * axis + (torus.n // 2,)] = 0.0
 
 
 def _modes(measure: TorusDensity | ParticleMeasure) -> np.ndarray:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..measures import ParticleMeasure, TorusDensity
-from ..torus import Kernel
+from ..torus import Kernel, RadialKernel
+from ..torus.kernels import on_torus, require_defined
 from .base import Energy, InteractionTerm
 
 
@@ -19,12 +20,12 @@ class Interaction(Energy):
 
     Parameters
     ----------
-    kernel : Kernel
+    kernel : Kernel, on a torus, or a kernel with a closed form, in R^d (GaussianKernel is both)
 
     Raises
     ------
     TypeError
-        If the kernel is not a Kernel.
+        If the kernel is not a kernel; ``ValueError`` when it meets a state on a space where it is not defined.
 
     Notes
     -----
@@ -32,13 +33,17 @@ class Interaction(Energy):
     a density; for particles see ``convolve_particles``.
     """
 
-    kernel: Kernel
+    kernel: Kernel | RadialKernel
 
     def __post_init__(self) -> None:
-        if not isinstance(self.kernel, Kernel):
+        if not isinstance(self.kernel, Kernel | RadialKernel):
             raise TypeError(
                 f"kernel must be a Kernel (got {type(self.kernel).__name__}); pass mf.GaussianKernel(length)"
             )
+
+    def check(self, state: TorusDensity | ParticleMeasure) -> None:
+        """Refuse a state on a space where the kernel is not defined."""
+        require_defined(self.kernel, state.torus)
 
     def value(self, state: TorusDensity | ParticleMeasure) -> float:
         if isinstance(state, ParticleMeasure):
@@ -48,7 +53,7 @@ class Interaction(Energy):
     def differential(self, state: TorusDensity | ParticleMeasure) -> np.ndarray:
         if isinstance(state, ParticleMeasure):
             return self._slope_at_particles(state)
-        return self.kernel.convolve(state.torus, state.values)
+        return on_torus(self.kernel).convolve(state.torus, state.values)
 
     def data(self, state: TorusDensity | ParticleMeasure) -> tuple[np.ndarray, ...]:
         return ()
@@ -59,14 +64,15 @@ class Interaction(Energy):
             return 0.5 * float(state.weights @ value[:, 0])
         modes = self._modes(state)
         squared = modes.real**2 + modes.imag**2
-        return 0.5 * float(np.sum(state.torus.mode_weights * self.kernel.multiplier(state.torus) * squared))
+        return 0.5 * float(np.sum(state.torus.mode_weights * on_torus(self.kernel).multiplier(state.torus) * squared))
 
     def _slope_at_particles(self, state: ParticleMeasure) -> np.ndarray:
         if state.torus is None:
             return self.kernel.convolve_particles(None, state.positions, state.weights[:, None])[1][:, 0]
         from ..particles.convolution import gradient_at
 
-        return gradient_at(state.torus, self.kernel.multiplier(state.torus) * self._modes(state), state.positions)
+        modes = on_torus(self.kernel).multiplier(state.torus) * self._modes(state)
+        return gradient_at(state.torus, modes, state.positions)
 
     def _modes(self, state: ParticleMeasure) -> np.ndarray:
         from ..particles.convolution import modes_of
@@ -75,4 +81,4 @@ class Interaction(Energy):
         return modes_of(state.torus, state.positions, state.weights)
 
     def interaction(self) -> tuple[InteractionTerm, ...]:
-        return (InteractionTerm(1.0, self.kernel.spectrum),)
+        return (InteractionTerm(1.0, on_torus(self.kernel).spectrum),)

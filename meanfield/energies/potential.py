@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _check
 from ..measures import ParticleMeasure, TorusDensity
+from ..status import Refusal, Status
 from ..torus import Torus
 from .base import Energy, PowerTerm
 
@@ -21,7 +22,7 @@ class Potential(Energy):
     ----------
     V : callable ``V(x[, y[, z]])`` of the coordinate arrays, periodic and smooth, or an array (n, …, n)
     gradient : callable of the same arguments or None — the d components of ∇V, which particles in R^d need. On a torus
-        particles take V as the trigonometric polynomial through its values on the grid
+        particles can do without: they take V as the sum of its modes ``|k_a| ≤ (n−1)//2`` on the grid
 
     Raises
     ------
@@ -76,11 +77,18 @@ class Potential(Energy):
 
     def _at_particles(self, state: ParticleMeasure) -> np.ndarray:
         if self.gradient is None and state.torus is not None:
-            return state.torus.interpolate(self.values(state.torus), state.positions)
+            from ..particles.convolution import values_at
+
+            return values_at(state.torus, self._modes(state.torus)[None], state.positions)[:, 0]
         if not callable(self.V):
-            raise _check.fail("in R^d a potential must be a callable", repr(self), "pass V and gradient as callables")
-        values = self.V(*state.positions.T)
-        return _check.array("potential", np.broadcast_to(values, (state.number,)), "let V return finite values")
+            raise _check.fail(
+                "a potential with a gradient, or in R^d, must be a callable", repr(self), "pass V and gradient so"
+            )
+        values = np.broadcast_to(np.asarray(self.V(*state.positions.T), dtype=float), (state.number,))
+        return _finite("potential", values, "let V return finite values")
+
+    def _modes(self, torus: Torus) -> np.ndarray:
+        return torus.coefficients(self.values(torus))
 
     def _slope_at_particles(self, state: ParticleMeasure) -> np.ndarray:
         if self.gradient is None:
@@ -88,6 +96,21 @@ class Potential(Energy):
                 raise _check.fail("particles in R^d need the gradient of a potential", repr(self), "pass gradient=")
             from ..particles.convolution import gradient_at
 
-            return gradient_at(state.torus, state.torus.coefficients(self.values(state.torus)), state.positions)
+            return gradient_at(state.torus, self._modes(state.torus), state.positions)
         columns = [np.broadcast_to(part, (state.number,)) for part in self.gradient(*state.positions.T)]
-        return _check.array("gradient", np.stack(columns, axis=1), "return d components", shape=state.positions.shape)
+        if len(columns) != state.dim:
+            raise _check.fail(
+                f"gradient must have {state.dim} components", f"{len(columns)}", "return one array a dimension"
+            )
+        return _finite("gradient", np.stack(columns, axis=1).astype(float, copy=False), "let it return finite values")
+
+
+def _finite(name: str, values: np.ndarray, remedy: str) -> np.ndarray:
+    """Values at particles; where they are not finite a flow has come to its end."""
+    finite = np.isfinite(values)
+    if not finite.all():
+        index = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise Refusal(
+            Status.NOT_FINITE, f"{name} must be finite (got {values[index]} at particle {index[0]}); {remedy}"
+        )
+    return values

@@ -76,6 +76,8 @@ class EuclideanMemory:
 
     def evaluate(self, stage: np.ndarray, out: np.ndarray) -> None:
         """The velocity at a stage; a copy is moved, as states are kept by those who see them."""
+        if not np.isfinite(stage).all():
+            raise Refusal(Status.NOT_FINITE, "a stage has led to infinity")
         out[...] = self.system.velocity(self.system.state(stage.copy()))
 
     def complete(self, vector: np.ndarray) -> tuple[EuclideanMemory | None, Status, str]:

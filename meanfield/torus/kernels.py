@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _check
 from .grid import Torus
-from .radial import RadialForm, require_flow_map
+from .radial import RadialForm, RadialKernel, require_flow_map
 
 if TYPE_CHECKING:
     from ..particles import Route
@@ -155,6 +155,23 @@ class Kernel(ABC):
             np.multiply(modes, multiplier, out=modes, where=modes != 0)
             result[...] = torus.values(modes)
         return out
+
+
+def on_torus(kernel: Kernel | RadialKernel) -> Kernel:
+    """The kernel, refused (``ValueError``) if it has no Fourier coefficients."""
+    if not isinstance(kernel, Kernel):
+        raise _check.fail("a kernel on a torus must have Fourier coefficients", repr(kernel), "use mf.SobolevKernel")
+    return kernel
+
+
+def require_defined(kernel: Kernel | RadialKernel, torus: Torus | None) -> None:
+    """Refuse a kernel that is not defined on a torus, or on R^d (None)."""
+    if torus is not None:
+        on_torus(kernel)
+    elif not isinstance(kernel, GaussianKernel | RadialKernel):
+        raise _check.fail(
+            "a kernel on R^d must have a closed form", repr(kernel), "use mf.GaussianKernel, or particles on a torus"
+        )
 
 
 def _scalars(torus: Torus, f: np.ndarray) -> np.ndarray:
