@@ -23,7 +23,7 @@ def spread(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float) -> np.n
 
     ⌈q/2⌉ transforms of type 1. The mode 0 is the plain sum, so that masses are exact.
     """
-    shape, points = (2 * _top(torus) + 1,) * torus.dim, np.mod(x, 1.0)
+    shape, points = (2 * _top(torus) + 1,) * torus.dim, x - np.floor(x)
     out = np.zeros((b.shape[1], *torus.squared_wavenumber.shape), dtype=np.complex128)
     for pair in _pairs(range(b.shape[1])):
         strengths = b[:, pair[0]] + (1j * b[:, pair[1]] if len(pair) == 2 else 0.0)
@@ -66,7 +66,7 @@ def slopes(torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float) -> 
 
 def _evaluate(fields: Iterator[np.ndarray], number: int, x: np.ndarray, tolerance: float) -> np.ndarray:
     """Real fields, given by all their modes, at points: (N, number)."""
-    points, out, columns = np.mod(x, 1.0), np.empty((len(x), number)), iter(range(number))
+    points, out, columns = x - np.floor(x), np.empty((len(x), number)), iter(range(number))
     for pair in _pairs(fields):
         packed = pair[0] + (1j * pair[1] if len(pair) == 2 else 0.0)
         places = [next(columns) for _ in pair]

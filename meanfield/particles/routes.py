@@ -7,8 +7,8 @@ from enum import Enum
 from ..torus import Torus
 
 # Nanoseconds of processor time, measured by ``benchmarks/particle_convolution.py``; only their ratios matter.
-PAIR, SUM, IMAGE = 0.5, 0.09, 0.4  # of a pair; of each of its sums; of each exponential of a periodic image
-START, ENTRY, POINT = 8e4, 10.0, (30.0, 90.0, 800.0)  # of a transform; of an entry of its grid; of a point by dimension
+PAIR, SUM, IMAGE = 0.6, 0.06, 0.4  # of a pair; of each of its sums; of each exponential of a periodic image
+START, ENTRY, POINT = 6e4, 6.0, (27.0, 75.0, 400.0)  # of a transform; of an entry of its grid; of a point by dimension
 
 
 class Route(Enum):
@@ -31,5 +31,6 @@ def cheapest(torus: Torus, number: int, components: int, images: int) -> Route:
     pair = PAIR + SUM * components * (1 + torus.dim)
     if images:  # one exponential for all axes otherwise
         pair += IMAGE * torus.dim * (2 * images + 1)
-    transform = START + components * (ENTRY * 2**torus.dim * torus.size + POINT[torus.dim - 1] * number)
-    return Route.DIRECT if pair * number**2 < transform else Route.FOURIER
+    transform = START + ENTRY * 2**torus.dim * torus.size + POINT[torus.dim - 1] * number
+    transforms = 2 * -(-components // 2) + components * -(-torus.dim // 2)  # modes and values; slopes
+    return Route.DIRECT if pair * number**2 < transforms * transform else Route.FOURIER
