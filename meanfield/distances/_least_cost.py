@@ -21,19 +21,13 @@ def cheapest(
 
     cost = squared_distances(np.ascontiguousarray(x), np.ascontiguousarray(y.T), wrap)
     supply, demand, equal = whole_units(a, b)
-    largest = float(cost.max())
-    if guess is None:
-        pairs, units, prices = _network_simplex(cost, supply, demand)
+    reduced, prices = (cost, np.zeros(b.size)) if guess is None else _reduce(cost, supply, demand, guess)
+    if guess is not None and equal and a.size == b.size:  # where most pairs cost zero, a fifth of the simplex's time
+        pairs, units = _assignment(reduced), supply
     else:
-        guess = np.maximum(guess - guess.max(), -largest)  # optimal ones never differ by more
-        reduced = cost - guess  # the same plans are optimal, and cost little now if the guess is good
-        reduced -= reduced.min(axis=1)[:, None]
-        if equal and a.size == b.size:  # of costs near zero an assignment takes a fifth of the simplex's time
-            pairs, units, prices = _assignment(reduced), supply, guess
-        else:
-            pairs, units, prices = _network_simplex(reduced, supply, demand)
-            prices += guess
-    tolerance = _ROUNDING * (64 + a.size + b.size) * largest
+        pairs, units, v = _network_simplex(reduced, supply, demand)
+        prices = prices + v
+    tolerance = _ROUNDING * (64 + a.size + b.size) * float(cost.max())
     first = np.searchsorted(pairs[0], np.arange(a.size + 1))
     u, v, proved = potentials(cost, first, pairs[1], prices, tolerance)
     if not proved:
@@ -59,6 +53,19 @@ def whole_units(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, b
     short = demand if missing > 0 else supply
     short[short.argmax()] += abs(missing)
     return supply, demand, False
+
+
+def _reduce(
+    cost: np.ndarray, supply: np.ndarray, demand: np.ndarray, guess: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Costs of the same optimal plans, low where they carry mass if ``guess`` is good, and the potentials taken off."""
+    guess = guess - guess.max()  # a constant is free to choose, and a large one would cost digits
+    reduced = cost - guess
+    low = reduced.min(axis=1)
+    if supply @ low + demand @ guess <= supply @ cost.min(axis=1):  # zero bounds the least cost better: near clouds
+        return cost, np.zeros_like(guess)
+    reduced -= low[:, None]
+    return reduced, guess
 
 
 def _assignment(cost: np.ndarray) -> np.ndarray:

@@ -194,15 +194,30 @@ def test_a_start_does_not_change_the_value(n, m, weighted):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("size", [0.0, 1e-12, 1e12])
-def test_a_bad_start_does_no_harm(size, weighted):
+@pytest.mark.parametrize(
+    ("good", "shift", "noise"), [(0, 0, 0), (0, 0, 1e-12), (0, 0, 1e12), (1, 1e12, 0), (1, 0, 0.1)]
+)
+def test_a_bad_start_does_no_harm(good, shift, noise, weighted):
     rng = np.random.default_rng(8)
     mu, nu = cloud(rng, 80, 3, weighted=weighted), cloud(rng, 80, 3, weighted=weighted)
     plan = transport_plan(mu, nu)
-    start = dataclasses.replace(plan, potentials=tuple(size * rng.normal(size=80) for _ in range(2)))
+    other = [good * potential + shift + noise * rng.normal(size=80) for potential in plan.potentials]
+    start = dataclasses.replace(plan, potentials=tuple(other))
     again = transport_plan(mu, nu, start=start)
     check_plan(again, mu, nu)
     assert again.value == pytest.approx(plan.value, rel=1e-14)
+
+
+def test_a_start_is_left_aside_where_costs_are_as_good():
+    """Between near clouds the way to the nearest point is nearly optimal; an earlier pair's potentials are not."""
+    rng = np.random.default_rng(8)
+    mu = cloud(rng, 80, 3, weighted=True)
+    near = [mf.ParticleMeasure(mu.positions + 1e-3 * rng.normal(size=(80, 3)), mu.weights) for _ in range(2)]
+    for nu, kept in ((near[1], True), (cloud(rng, 80, 3, weighted=True), False)):
+        cost, guess = costs(near[0], nu), transport_plan(mu, nu if not kept else near[0]).potentials[1]
+        reduced, v = _least_cost._reduce(cost, mu.weights, nu.weights, guess)
+        assert (reduced is cost) is kept
+        assert kept == (not v.any())
 
 
 def test_a_lattice_full_of_ties_is_proved_too():
