@@ -191,9 +191,10 @@ class BlobRun:
 
         def gap(t: float, mu: ParticleMeasure) -> float:
             nonlocal plan
+            there = density(t)
             if self.dim == 1:
-                return wasserstein(density(t), mu)
-            cloud = sample(TorusDensity(density(t).values, density(t).torus, normalise=True), FINER * mu.number)
+                return wasserstein(there, mu)
+            cloud = sample(TorusDensity(there.values, there.torus, normalise=True), FINER * mu.number)
             plan = transport_plan(mu, ParticleMeasure(cloud.positions, torus=mu.torus), start=plan)
             return plan.value
 
