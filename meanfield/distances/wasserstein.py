@@ -48,7 +48,7 @@ def wasserstein(mu: Any, nu: Any, *, start: TransportPlan | None = None) -> floa
     Notes
     -----
     In d = 1 by sorting, O(N log N); on the circle with the lag that `wasserstein_circle` finds. In d ≥ 2 by
-    `transport_plan`, 8 n m bytes. Densities may have any common mass M; then the plans have mass M too.
+    `transport_plan`, 50 n m bytes. Densities may have any common mass M; then the plans have mass M too.
 
     References
     ----------
