@@ -9,6 +9,7 @@ from typing import Any
 
 from . import _check
 from .energies import (
+    BlobEnergy,
     Energy,
     Interaction,
     InternalEnergy,
@@ -19,13 +20,13 @@ from .energies import (
     Risk,
     SobolevDistance,
 )
-from .geometries import Geometry, Hilbert, Kernelised, Wasserstein
+from .geometries import ConditionalWasserstein, Geometry, Hilbert, Kernelised, Wasserstein
 from .kernelised import KernelisedRate
-from .measures import Control, TorusDensity
+from .measures import Control, LayeredMeasure, ParticleMeasure, TorusDensity
 from .rates import FluxRate, PressureRate
 from .status import Status
 from .steppers.base import StepInfo, Stepper
-from .velocities import VelocityField
+from .velocities import SteinField, VelocityField, entropy_of
 
 # The supported pairs: (state, energy, geometry) -> right-hand side. Sums and multiples are supported term by term.
 # Local energies in Wasserstein have the shorter pressure form; FluxRate is the general one it is tested against.
@@ -35,6 +36,12 @@ PAIRS: dict[tuple[type, type, type], type] = {
     **{(TorusDensity, energy, Wasserstein): PressureRate for energy in LOCAL},
     **{(TorusDensity, energy, Wasserstein): FluxRate for energy in QUADRATIC},
     **{(TorusDensity, energy, Kernelised): KernelisedRate for energy in (*LOCAL, *QUADRATIC)},
+    **{(ParticleMeasure, energy, Wasserstein): VelocityField for energy in (*QUADRATIC, BlobEnergy, Potential, Risk)},
+    **{
+        (ParticleMeasure, energy, Kernelised): SteinField
+        for energy in (*QUADRATIC, BlobEnergy, Potential, KullbackLeibler)
+    },
+    (LayeredMeasure, Risk, ConditionalWasserstein): VelocityField,
     (Control, Risk, Hilbert): VelocityField,
 }
 
@@ -47,6 +54,13 @@ def _atoms(energy: Energy) -> Iterator[Energy]:
 
 def _words(kinds: set[type]) -> str:
     return ", ".join(sorted(kind.__name__ for kind in kinds))
+
+
+def _nearest(state: type, energy: type, geometry: type) -> str:
+    """What to do about a pair that is not supported: another geometry for the energy, or another energy in this one."""
+    if others := {key[2] for key in PAIRS if key[:2] == (state, energy)}:
+        return f"take the geometry {_words(others)}"
+    return f"pass such a state, or one of the energies {_words({k[1] for k in PAIRS if k[::2] == (state, geometry)})}"
 
 
 @dataclass(frozen=True)
@@ -98,15 +112,18 @@ class GradientFlow:
         if type(state) not in states:
             raise TypeError(
                 f"the state of a flow in {type(self.geometry).__name__} must be one of {_words(states)} "
-                f"(got {type(state).__name__}); use torus.density(...) for a density, node.zero() for a control"
+                f"(got {type(state).__name__}); use torus.density(...) for a density, node.zero() for a control, "
+                "mf.ParticleMeasure or mf.LayeredMeasure for particles"
             )
         for atom in _atoms(self.energy):
             if (type(state), type(atom), type(self.geometry)) not in PAIRS:
                 raise TypeError(
                     f"{type(atom).__name__} in {type(self.geometry).__name__} moves "
                     f"{_words({key[0] for key in PAIRS if key[1:] == (type(atom), type(self.geometry))})} "
-                    f"(got {type(state).__name__}); pass such a state"
+                    f"(got {type(state).__name__}); {_nearest(type(state), type(atom), type(self.geometry))}"
                 )
+        if isinstance(self.geometry, Kernelised):
+            self.geometry.check(state)
         self.energy.check(state)
 
     def rate(self, state: Any) -> Any:
@@ -115,8 +132,8 @@ class GradientFlow:
         forms = {PAIRS[type(state), type(atom), type(self.geometry)] for atom in _atoms(self.energy)}
         if forms == {PressureRate}:
             return PressureRate(self.energy, state.torus)
-        if forms == {VelocityField}:
-            return VelocityField(self.energy, self.geometry, state)
+        if forms in ({VelocityField}, {SteinField}):
+            return forms.pop()(self.energy, self.geometry, state)
         form = KernelisedRate if forms == {KernelisedRate} else FluxRate
         return form(self.energy, self.geometry, state.torus)  # type: ignore[arg-type]
 
@@ -125,9 +142,13 @@ class GradientFlow:
         """The equation, as text."""
         if isinstance(self.geometry, Hilbert):
             return "d_t v_s = -K * dE/dv_s"
+        if isinstance(self.geometry, ConditionalWasserstein):
+            return "d_t mu(.|s) = div_w(mu(.|s) G(s, .))"
         if isinstance(self.geometry, Kernelised):
             return "d_t rho = div(rho K * (rho grad dE/drho))"
-        if self.energy.interaction():
+        if any(isinstance(atom, Risk | BlobEnergy) for atom in _atoms(self.energy)):
+            return "d_t mu = div(mu grad dE/dmu)"
+        if any(isinstance(atom, QUADRATIC) for atom in _atoms(self.energy)):
             return "d_t rho = div(rho grad dE/drho)"
         pressure = " + ".join(
             ("" if c == 1 else f"{c:.6g} ") + ("rho" if m == 1 else f"rho^{m:g}") for c, m in self.energy.pressure()
@@ -136,8 +157,11 @@ class GradientFlow:
         terms = ([f"Laplacian({pressure})"] if pressure else []) + (["div(rho grad V)"] if drift else [])
         return "d_t rho = " + " + ".join(terms)
 
-    def dissipation(self, state: TorusDensity) -> float:
+    def dissipation(self, state: Any) -> float:
         """``|∂E|²(μ)``, which is −dE/dt along the flow."""
+        if isinstance(state, ParticleMeasure) and isinstance(self.geometry, Kernelised):
+            differential = self.energy.differential(state)
+            return self.geometry.particle_squared_norm(state, differential, entropy_of(self.energy))
         return self.geometry.squared_norm(state, self.energy.differential(state))
 
 

@@ -14,8 +14,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .measures import Control, TorusDensity
-from .torus import Kernel, Modes, Torus
+from . import _check
+from .measures import Control, LayeredMeasure, ParticleMeasure, TorusDensity
+from .torus import Kernel, Modes, RadialKernel, Torus
+from .torus.kernels import on_torus, require_defined
 
 
 class Geometry(Protocol):
@@ -34,30 +36,37 @@ class Geometry(Protocol):
         """Distance of two states, computed without reference to any velocity."""
 
 
+MOST_MEASURED = 2000  # particles in d > 1 up to which W₂ between saves is computed: a linear programme of seconds
+
+
 @dataclass(frozen=True)
 class Wasserstein:
-    """The Wasserstein-2 geometry: velocity ``v = −∇δE/δρ``, continuity equation ``∂_tρ + div(ρv) = 0``.
+    """The Wasserstein-2 geometry: velocity ``v = −∇δE/δμ``, continuity equation ``∂_tμ + div(μv) = 0``.
 
-    ``|∂E|² = ∫ρ|∇δE/δρ|²``. The distance is W₂, available for densities in dimension 1 (exact quantile functions).
+    ``|∂E|² = ∫|∇δE/δμ|²dμ``. The distance is W₂, available in dimension 1, and between up to 2000 particles in others.
 
     References
     ----------
     Otto 2001; Ambrosio, Gigli & Savaré 2008, Gradient Flows, ch. 8 and 10.
     """
 
-    def velocity(self, state: TorusDensity, differential: np.ndarray) -> np.ndarray:
-        """``−∇(δE/δρ)``, (d, n, …, n)."""
-        return -state.torus.gradient(differential)
+    def velocity(self, state: TorusDensity | ParticleMeasure, differential: np.ndarray) -> np.ndarray:
+        """``−∇(δE/δμ)``: (d, n, …, n) for a density, (N, d) for particles, whose differential is ∇δE/δμ already."""
+        return -(state.torus.gradient(differential) if isinstance(state, TorusDensity) else differential)
 
-    def squared_norm(self, state: TorusDensity, differential: np.ndarray) -> float:
-        """``∫ρ|∇δE/δρ|²``."""
-        return state.torus.dirichlet(differential, state.values)
+    def squared_norm(self, state: TorusDensity | ParticleMeasure, differential: np.ndarray) -> float:
+        """``∫|∇δE/δμ|²dμ``."""
+        if isinstance(state, TorusDensity):
+            return state.torus.dirichlet(differential, state.values)
+        return float(state.weights @ (differential**2).sum(axis=1))
 
-    def measures(self, state: TorusDensity) -> bool:
-        """Whether W₂ between states like this one is implemented: densities in d = 1."""
-        return isinstance(state, TorusDensity) and state.torus.dim == 1
+    def measures(self, state: TorusDensity | ParticleMeasure) -> bool:
+        """Whether W₂ between states like this one is computed: in d = 1, and between up to 2000 particles."""
+        if isinstance(state, TorusDensity):
+            return state.torus.dim == 1
+        return state.dim == 1 or state.number <= MOST_MEASURED
 
-    def distance(self, a: TorusDensity, b: TorusDensity) -> float:
+    def distance(self, a: TorusDensity | ParticleMeasure, b: TorusDensity | ParticleMeasure) -> float:
         """W₂(a, b)."""
         from .distances import wasserstein
 
@@ -69,36 +78,82 @@ class Kernelised:
     """The kernelised Wasserstein (Stein) geometry: velocity ``v = −K*(ρ∇δE/δρ)``, ``∂_tρ + div(ρv) = 0``.
 
     It is what training a neural ODE does to the density at v = 0. ``|∂E|² = ∫ρ∇δE/δρ·K*(ρ∇δE/δρ)``. There is no
-    closed form of the distance. The kernel acts on the modes ``|k_a| < n/3`` that the product ``ρ∇δE/δρ`` resolves.
+    closed form of the distance. The kernel acts on the modes ``|k_a| < n/3`` that the product ``ρ∇δE/δρ`` resolves,
+    of particles on a torus on ``|k_a| ≤ (n−1)//2``.
 
     Parameters
     ----------
-    kernel : Kernel
+    kernel : Kernel, on a torus, or a kernel with a closed form, in R^d (GaussianKernel is both)
 
     References
     ----------
     Liu & Wang 2016; Duncan, Nüsken & Szpruch 2019, on the geometry of Stein variational gradient descent.
     """
 
-    kernel: Kernel
+    kernel: Kernel | RadialKernel
 
     def __post_init__(self) -> None:
-        _require_kernel(self.kernel, "Kernelised")
+        _require_kernel(self.kernel, "Kernelised", Kernel | RadialKernel)
 
-    def velocity(self, state: TorusDensity, differential: np.ndarray) -> np.ndarray:
-        """``−K*(ρ∇δE/δρ)``, (d, n, …, n)."""
-        modes, spectrum, _ = _workspace(self.kernel, state.torus, threading.get_ident())
+    def check(self, state: TorusDensity | ParticleMeasure) -> None:
+        """Refuse a state on a space where the kernel is not defined (``ValueError``)."""
+        require_defined(self.kernel, state.torus)
+
+    def velocity(self, state: TorusDensity | ParticleMeasure, differential: np.ndarray) -> np.ndarray:
+        """``−K*(ρ∇δE/δρ)``: (d, n, …, n) for a density, (N, d) for particles."""
+        if isinstance(state, ParticleMeasure):
+            return self.particle_velocity(state, differential)
+        modes, spectrum, _ = _workspace(on_torus(self.kernel), state.torus, threading.get_ident())
         velocity, spectrum = np.empty((state.torus.dim, *state.torus.shape)), -spectrum
         for component, flux in zip(velocity, momenta(modes, state.values, differential, spectrum)):
             modes.inverse(flux, component)
         return velocity
 
-    def squared_norm(self, state: TorusDensity, differential: np.ndarray) -> float:
+    def squared_norm(self, state: TorusDensity | ParticleMeasure, differential: np.ndarray) -> float:
         """``∫ρ∇δE/δρ·K*(ρ∇δE/δρ)``."""
-        modes, _, root = _workspace(self.kernel, state.torus, threading.get_ident())
+        if isinstance(state, ParticleMeasure):
+            return self.particle_squared_norm(state, differential)
+        modes, _, root = _workspace(on_torus(self.kernel), state.torus, threading.get_ident())
         return sum(modes.squared_norm(part) for part in momenta(modes, state.values, differential, root))
 
-    def measures(self, state: TorusDensity) -> bool:
+    def particle_velocity(self, state: ParticleMeasure, differential: np.ndarray, entropy: float = 0.0) -> np.ndarray:
+        """``−Σ_j a_j (K(x_i − x_j)∇δE(x_j) + c∇K(x_i − x_j))``, (N, d); c is the coefficient of an entropy in E."""
+        if state.torus is not None:
+            from .particles.convolution import values_at
+
+            fields = -on_torus(self.kernel).multiplier(state.torus) * self._covector_modes(state, differential, entropy)
+            return values_at(state.torus, fields, state.positions)
+        weights = state.weights[:, None]
+        strengths = np.concatenate([weights * differential, weights], axis=1)
+        value, gradient = self.kernel.convolve_particles(None, state.positions, strengths)
+        return -(value[:, :-1] + entropy * gradient[:, -1])
+
+    def particle_squared_norm(self, state: ParticleMeasure, differential: np.ndarray, entropy: float = 0.0) -> float:
+        """``Σ_k K̂|ĝ|²`` of the covector field ``g = μ∇δE + c∇μ``; with an entropy on a torus only."""
+        if state.torus is None:
+            if entropy:
+                raise _check.fail("the slope of an entropy in this geometry needs a torus", repr(state), "pass torus=")
+            velocity = self.particle_velocity(state, differential)
+            return -float(np.sum(state.weights[:, None] * differential * velocity))
+        modes = self._covector_modes(state, differential, entropy)
+        multiplier = state.torus.mode_weights * on_torus(self.kernel).multiplier(state.torus)
+        return float(np.sum(multiplier * (modes.real**2 + modes.imag**2)))
+
+    @staticmethod
+    def _covector_modes(state: ParticleMeasure, differential: np.ndarray, entropy: float) -> np.ndarray:
+        """Modes of ``μ∇δE + c∇μ``, (d, n, …, n//2+1)."""
+        from .particles.convolution import modes_of
+
+        torus, weights = state.torus, state.weights[:, None]
+        assert torus is not None
+        if not entropy:
+            return modes_of(torus, state.positions, weights * differential)
+        modes = modes_of(torus, state.positions, np.concatenate([weights * differential, weights], axis=1))
+        for part, wavenumber in zip(modes, torus.wavenumbers):
+            part += entropy * 1j * wavenumber * modes[-1]
+        return modes[:-1]
+
+    def measures(self, state: TorusDensity | ParticleMeasure) -> bool:
         """False: no distance without a flow."""
         return False
 
@@ -123,6 +178,37 @@ def momenta(
     flux = np.empty_like(potential)
     for axis in range(modes.torus.dim):
         yield modes.weighted_slope(potential, axis, density, multiplier=multiplier, out=flux)
+
+
+@dataclass(frozen=True)
+class ConditionalWasserstein:
+    """Layered measures with ``d(μ, ν)² = ∫₀¹ W₂²(μ(·|s), ν(·|s)) ds``: particles move inside their layer only.
+
+    Velocity ``−G`` for the mean-field gradient G; ``|∂E|² = ∫∫|G|² dμ(w|s) ds``.
+
+    References
+    ----------
+    Barboni, Peyré & Vialard 2024, Understanding the training of infinitely deep and wide ResNets with conditional
+    optimal transport, def. 2.1 and 3.1.
+    """
+
+    def velocity(self, state: LayeredMeasure, differential: np.ndarray) -> np.ndarray:
+        """``−G``, (L, m, p)."""
+        return -differential
+
+    def squared_norm(self, state: LayeredMeasure, differential: np.ndarray) -> float:
+        """``(1/L) Σ_l Σ_j a_lj |G_lj|²``."""
+        return float(np.sum(state.weights * (differential**2).sum(axis=2))) / state.depth
+
+    def measures(self, state: LayeredMeasure) -> bool:
+        """Whether the distance is computed: layers of up to 2000 particles."""
+        return state.width <= MOST_MEASURED
+
+    def distance(self, a: LayeredMeasure, b: LayeredMeasure) -> float:
+        """The conditional distance d(a, b)."""
+        from .distances import conditional_wasserstein
+
+        return conditional_wasserstein(a, b)
 
 
 @dataclass(frozen=True)
@@ -176,6 +262,6 @@ def _torus_of(state: Control) -> Torus:
     return state.torus
 
 
-def _require_kernel(kernel: Any, name: str) -> None:
-    if not isinstance(kernel, Kernel):
+def _require_kernel(kernel: Any, name: str, kinds: Any = Kernel) -> None:
+    if not isinstance(kernel, kinds):
         raise TypeError(f"{name} needs a kernel (got {type(kernel).__name__}); pass mf.SobolevKernel(order, length)")

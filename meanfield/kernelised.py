@@ -14,6 +14,7 @@ from .energies.base import PowerTerm
 from .geometries import Kernelised
 from .rates import Stiffness, interaction_symbol, make_pressure
 from .torus import Modes, Torus
+from .torus.kernels import on_torus
 
 UNRESOLVED = 1e-3  # share of the oscillation of a target or potential beyond the kept modes that asks for a warning
 ROUNDING = 1e-12  # oscillation of a potential, over its size, that is a constant up to rounding
@@ -44,7 +45,7 @@ class KernelisedRate:
     def __init__(self, energy: Energy, geometry: Kernelised, torus: Torus) -> None:
         self.energy, self.modes = energy, Modes(torus, 2)
         squared = self.modes.squared_wavenumber
-        self.multiplier = geometry.kernel.spectrum(squared)
+        self.multiplier = on_torus(geometry.kernel).spectrum(squared)
         self._folded = self.multiplier / torus.size
         field = energy.potential(torus)
         self._potential = None if field is None else self._resolved(field)

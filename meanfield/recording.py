@@ -11,8 +11,9 @@ import numpy as np
 
 from . import output
 from .balance import Balance
+from .energies import Risk
 from .flow import GradientFlow
-from .measures import Control, TorusDensity
+from .measures import Control, LayeredMeasure, ParticleMeasure, TorusDensity
 from .output import Layout
 from .steppers import Stepper
 from .transforms import transforms
@@ -41,7 +42,7 @@ class Record:
         wall = self._elapsed + clock.perf_counter() - self._start
         recorded = {name: value for name, (_, value) in recorded_of(self.flow, state).items()}
         balance = self.balance.save(t, state)
-        if not has_lojasiewicz_slope(state):
+        if not has_lojasiewicz_slope(self.flow):
             del balance["lojasiewicz_slope"]
         return {**balance, **observed, **recorded, "step_size": dt, "wall_time": wall}
 
@@ -72,11 +73,13 @@ def slope_of(flow: GradientFlow, stepper: Stepper) -> Callable[[Any], float]:
 
 def recorded_of(flow: GradientFlow, state: Any) -> dict[str, tuple[tuple[str, ...], Any]]:
     """What a save holds of the state itself: name -> (dimensions, value)."""
+    own: dict[str, tuple[tuple[str, ...], Any]]
     if isinstance(state, TorusDensity):
-        own: dict[str, tuple[tuple[str, ...], Any]] = {
-            "mass": ((), state.mass),
-            "density": (AXES[: state.torus.dim], state.values),
-        }
+        own = {"mass": ((), state.mass), "density": (AXES[: state.torus.dim], state.values)}
+    elif isinstance(state, LayeredMeasure):
+        own = {"positions": (("layer", "particle", "parameter"), state.positions)}
+    elif isinstance(state, ParticleMeasure):
+        own = {"positions": (("particle", _index(flow)), state.positions)}
     elif state.torus is not None:
         own = {"control": (("layer", "component", *AXES[: state.torus.dim]), state.values)}
     else:
@@ -84,29 +87,54 @@ def recorded_of(flow: GradientFlow, state: Any) -> dict[str, tuple[tuple[str, ..
     return own | flow.energy.observables(state)
 
 
-def has_lojasiewicz_slope(state: Any) -> bool:
+def _index(flow: GradientFlow) -> str:
+    """What the coordinates of a particle are: components of a point, or parameters of a model."""
+    return "parameter" if any(isinstance(term, Risk) for term in flow.energy.terms()) else "component"
+
+
+def constants_of(state: Any) -> dict[str, tuple[tuple[str, ...], Any]]:
+    """What is saved once: the weights of particles."""
+    if isinstance(state, LayeredMeasure):
+        return {"weights": (("layer", "particle"), state.weights)}
+    return {"weights": (("particle",), state.weights)} if isinstance(state, ParticleMeasure) else {}
+
+
+def has_lojasiewicz_slope(flow: GradientFlow) -> bool:
     """Whether a run records how slope and energy scale: training does."""
-    return isinstance(state, Control)
+    return any(isinstance(term, Risk) for term in flow.energy.terms())
 
 
 def state_like(state: Any, values: dict[str, np.ndarray]) -> Any:
     """The state that a save holds, of the kind of another one."""
     if isinstance(state, TorusDensity):
         return TorusDensity(values["density"], state.torus)
+    if isinstance(state, LayeredMeasure):
+        return LayeredMeasure(values["positions"], state.weights)
+    if isinstance(state, ParticleMeasure):
+        return ParticleMeasure(values["positions"], state.weights, state.torus)
     return Control(values["control"], state.torus)
 
 
-def coordinates_of(state: Any) -> dict[str, Any]:
+def array_of(state: Any) -> np.ndarray:
+    """The array a state is made of."""
+    return state.positions if isinstance(state, ParticleMeasure | LayeredMeasure) else state.values
+
+
+def coordinates_of(flow: GradientFlow, state: Any) -> dict[str, Any]:
     """Coordinates of the dimensions of a state."""
+    if isinstance(state, ParticleMeasure):
+        return {"particle": state.number, _index(flow): state.dim}
+    depth = {} if isinstance(state, TorusDensity) else {"layer": (np.arange(state.depth) + 0.5) / state.depth}
+    if isinstance(state, LayeredMeasure):
+        return depth | {"particle": state.width, "parameter": state.positions.shape[2]}
     torus = state.torus
     space = {} if torus is None else dict.fromkeys(AXES[: torus.dim], np.arange(torus.n) / torus.n)
     if isinstance(state, TorusDensity):
         return space
-    depth, inner = state.depth, {"component": state.values.shape[1 if torus is not None else 2]}
+    inner = {"component": state.values.shape[1 if torus is not None else 2]}
     if torus is None:
         inner["feature"] = state.values.shape[1]
-    layers = {"layer": (np.arange(depth) + 0.5) / depth, "interface": np.arange(depth + 1) / depth}
-    return layers | inner | space
+    return depth | {"interface": np.arange(state.depth + 1) / state.depth} | inner | space
 
 
 def layout_of(flow, state, stepper, times, first, observers, attributes) -> Layout:
@@ -117,15 +145,20 @@ def layout_of(flow, state, stepper, times, first, observers, attributes) -> Layo
     parameters = {
         "flow": repr(flow), "stepper": repr(stepper), "state": repr(state), "t_end": float(times[-1]),
         "save_at": [float(t) for t in times], "observe": sorted(observers),
-        "initial_state_sha256": hashlib.sha256(state.values.tobytes()).hexdigest(),
+        "initial_state_sha256": hashlib.sha256(array_of(state).tobytes()).hexdigest(),
         "data_sha256": digest.hexdigest(),
     }  # fmt: skip
     given = {"title": f"gradient flow of {flow.energy}", "equation": flow.equation, "parameters": parameters,
              "transforms": transforms.description, **output.collect(), **attributes}  # fmt: skip
-    slope = (output.variable("lojasiewicz_slope"),) if has_lojasiewicz_slope(state) else ()
+    torus = getattr(state, "torus", None)
+    if torus is not None:  # particles do not tell it by their coordinates
+        given["torus"] = {"n": torus.n, "dim": torus.dim}
+    slope = (output.variable("lojasiewicz_slope"),) if has_lojasiewicz_slope(flow) else ()
     recorded = [output.variable(name, *dims) for name, (dims, _) in recorded_of(flow, state).items()]
-    variables = (*output.RUN_VARIABLES, *slope, *recorded)
-    layout = Layout(variables, coordinates_of(state), given, len(times))
+    once = {name: (output.constant(name, *dims), value) for name, (dims, value) in constants_of(state).items()}
+    variables = (*output.RUN_VARIABLES, *slope, *recorded, *(item for item, _ in once.values()))
+    constants = {name: value for name, (_, value) in once.items()}
+    layout = Layout(variables, coordinates_of(flow, state), given, len(times), constants)
     for name in observers:
         value = np.asarray(first[name])
         if value.dtype.kind not in "biufc":

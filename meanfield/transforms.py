@@ -61,6 +61,17 @@ class ScipyTransforms:
         modes = np.ascontiguousarray(modes, dtype=np.complex128)
         return kind(*angles, modes, isign=1, eps=tolerance, modeord=1, nthreads=1)
 
+    def adjoint(
+        self, strengths: np.ndarray, points: np.ndarray, shape: tuple[int, ...], tolerance: float
+    ) -> np.ndarray:
+        """``Σ_j strengths[j] e^{−2πi k·x_j}`` from points (N, d) (non-uniform FFT, type 1); modes in FFT order."""
+        import finufft
+
+        kind = {1: finufft.nufft1d1, 2: finufft.nufft2d1, 3: finufft.nufft3d1}[points.shape[1]]
+        angles = [np.ascontiguousarray(2 * np.pi * (points[:, a] % 1.0)) for a in range(points.shape[1])]
+        strengths = np.ascontiguousarray(strengths, dtype=np.complex128)
+        return kind(*angles, strengths, tuple(shape), isign=-1, eps=tolerance, modeord=1, nthreads=1)
+
 
 @dataclass(frozen=True)
 class DuccTransforms:
@@ -107,6 +118,23 @@ class DuccTransforms:
             forward=False,
             epsilon=tolerance,
             nthreads=1,
+            periodicity=1.0,
+            fft_order=True,
+        )
+
+    def adjoint(
+        self, strengths: np.ndarray, points: np.ndarray, shape: tuple[int, ...], tolerance: float
+    ) -> np.ndarray:
+        """``Σ_j strengths[j] e^{−2πi k·x_j}`` from points (N, d) (non-uniform FFT, type 1); modes in FFT order."""
+        import ducc0
+
+        return ducc0.nufft.nu2u(
+            points=np.ascontiguousarray(strengths, dtype=np.complex128),
+            coord=np.ascontiguousarray(points),
+            forward=True,
+            epsilon=tolerance,
+            nthreads=1,
+            out=np.empty(shape, dtype=np.complex128),
             periodicity=1.0,
             fft_order=True,
         )

@@ -33,14 +33,15 @@ ORDER = (
     ("flow",),
     ("balance", "geodesics"),
     ("recording", "infinite_width"),
-    ("run",),
+    ("run", "comparison"),
     ("claims",),
     ("report",),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
-# What a function may import against the order: Torus.density makes the TorusDensity that holds a Torus.
-AGAINST_THE_ORDER = {("torus", "measures")}
+# What a function may import against the order: Torus.density makes the TorusDensity that holds a Torus, and the method
+# convolve_particles of a kernel is the door to the sums of particles, which need tori and kernels.
+AGAINST_THE_ORDER = {("torus", "measures"), ("torus", "particles")}
 OUTPUT_READERS = {"recording", "run", "report", "cli"}
 
 

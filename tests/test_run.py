@@ -384,7 +384,7 @@ REFUSED = {
     "save_at early": ({"save_at": [-0.1, 0.005]}, ValueError, "save_at must be increasing times"),
     "save_at nan": ({"save_at": [0.0, math.nan]}, ValueError, "save_at must be finite"),
     "flow": ({"flow": mf.InternalEnergy(2)}, TypeError, "flow must be a GradientFlow"),
-    "state": ({"state": np.ones(8)}, TypeError, "must be one of TorusDensity"),
+    "state": ({"state": np.ones(8)}, TypeError, "must be one of ParticleMeasure, TorusDensity"),
     "state zero": ({"state": TOUCHING}, ValueError, "stays away from zero"),
     "stepper": ({"stepper": "rk4"}, TypeError, "stepper must be a Stepper"),
     "step": ({"stepper": RK4(dt=1.0)}, ValueError, "stability bound"),

@@ -9,11 +9,27 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.theory import barenblatt_time, mode_rate, relaxation_rate, self_similar_exponents, two_point_eigenvalue
+from meanfield.theory import (
+    barenblatt_cell_means,
+    barenblatt_quantile_means,
+    barenblatt_second_moment,
+    barenblatt_time,
+    mode_rate,
+    relaxation_rate,
+    self_similar_exponents,
+    two_point_eigenvalue,
+)
 from meanfield.torus.flow_map import jacobian_determinant
 
 SOLVERS = sorted((Path(__file__).parents[1] / "solvers").glob("*.py"))
-CHECKED = {"density_node", "kernelised_porous_medium", "porous_medium", "porous_medium_rates", "porous_medium_regimes"}
+CHECKED = {
+    "blob_porous_medium",
+    "density_node",
+    "kernelised_porous_medium",
+    "porous_medium",
+    "porous_medium_rates",
+    "porous_medium_regimes",
+}
 
 
 def main(name, *argv):
@@ -296,3 +312,69 @@ def test_bad_input_of_a_kernelised_run(argv, message):
         main("kernelised_porous_medium", "--n", "64", *argv)
     assert message in str(info.value)
     assert "\n" not in str(info.value)
+
+
+def test_blobs_beside_barenblatt_and_finite_volumes(tmp_path, capsys):
+    """W₂ to either density is little more than what N atoms leave of it, and the file holds the run it is of."""
+    out, figure = tmp_path / "run.h5", tmp_path / "run.png"
+    argv = ("--quick", "--n", "64", "--saves", "4", "--out", str(out), "--figure", str(figure))
+    ds = main("blob_porous_medium", *argv)
+    assert (ds.verdict, ds.status, ds.sizes["particle"]) == ("confirmed", "finished", 50)
+    assert len(rows(capsys.readouterr().out)) == 5
+    law = {"exponent": 2, "coefficient": 1.0}
+    start = barenblatt_time(0.15, dim=1, **law)
+    means = barenblatt_quantile_means(ds.weights.values, start + float(ds.time[-1]), **law)
+    nearest = barenblatt_second_moment(start + float(ds.time[-1]), dim=1, **law) - float(ds.weights.values @ means**2)
+    assert math.sqrt(nearest) < float(ds.gap_barenblatt[-1]) < 1.1 * math.sqrt(nearest)
+    flow = mf.GradientFlow(mf.InternalEnergy(2), mf.Wasserstein())
+    datum = mf.Torus(64).density(barenblatt_cell_means(64, start, dim=1, center=0.5, **law))
+    cells = mf.solve(
+        flow, datum, t_end=float(ds.time[-1]), stepper=mf.steppers.FiniteVolume(), save_at=4, progress=False
+    )
+    with mf.output.read(out) as read:
+        np.testing.assert_allclose(mf.compare(read, cells), ds.gap_density, rtol=1e-9)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("exponent", [2, 3])
+def test_blobs_beside_the_fourier_scheme(exponent, tmp_path):
+    """From quantiles of a positive density; nearly uniform at the end: 1/(N√12), and a little by the mollifier."""
+    figure = tmp_path / "run.png"
+    argv = ("--quick", "--n", "64", "--saves", "3", "--figure", str(figure))
+    ds = main("blob_porous_medium", "--data", "cosine", "--exponent", str(exponent), *argv)
+    assert (ds.verdict, ds.status) == ("confirmed", "finished")
+    assert "gap_barenblatt" not in ds
+    assert 1 < float(ds.gap_density[-1]) * 50 * math.sqrt(12) < 1.1
+
+
+def test_blobs_in_the_plane(tmp_path):
+    figure, animation = tmp_path / "run.png", tmp_path / "run.gif"
+    argv = ("--across", "10", "--n", "48", "--saves", "3", "--figure", str(figure), "--animation", str(animation))
+    ds = main("blob_porous_medium", "--dim", "2", *argv)
+    assert (ds.verdict, ds.status, ds.sizes["component"]) == ("confirmed", "finished", 2)
+    assert animation.read_bytes().startswith(b"GIF89a")
+    assert 0.8 < float(ds.gap_density[-1] / ds.gap_barenblatt[-1]) < 1.2
+    ds = main("blob_porous_medium", "--dim", "2", "--data", "cosine", "--across", "8", "--n", "24", "--saves", "2")
+    assert (ds.verdict, ds.sizes["particle"]) == ("confirmed", 64)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--data", "sine"], "data must be one of barenblatt, cosine (got 'sine')"),
+        (["--radius-end", "0.6"], "radii must satisfy radius_start < radius_end < 1/2 (got 0.15 and 0.6)"),
+        (["--exponent", "1"], "exponent must be above 1"),
+        (["--across", "2.5"], "across must be"),
+        (["--animation", "run.mp4"], "an animation's name must end in .gif (got run.mp4)"),
+    ],
+)
+def test_bad_input_of_a_blob_run(argv, message):
+    with pytest.raises(ValueError) as info:
+        main("blob_porous_medium", "--quick", *argv)
+    assert message in str(info.value)
+    assert "\n" not in str(info.value)
+
+
+def test_only_animated_scripts_have_the_flag():
+    with pytest.raises(ValueError, match=r"No such option.*--animation"):
+        main("porous_medium", "--quick", "--animation", "run.gif")

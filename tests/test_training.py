@@ -334,8 +334,12 @@ def test_memory_is_a_value_that_packs():
 def test_pairs_and_states_are_refused_by_name():
     with pytest.raises(TypeError, match=r"Hilbert must be one of Control .*got TorusDensity"):
         training().check(RHO0)
-    with pytest.raises(TypeError, match=r"Wasserstein supports the energies .*got Risk"):
-        mf.GradientFlow(training().energy, mf.Wasserstein())
+    with pytest.raises(TypeError, match=r"Kernelised supports the energies .*got Risk"):
+        mf.GradientFlow(training().energy, mf.Kernelised(KERNEL))
+    with pytest.raises(TypeError, match=r"Wasserstein must be one of ParticleMeasure, .*got Control"):
+        mf.GradientFlow(training().energy, mf.Wasserstein()).check(NODE.zero())
+    with pytest.raises(TypeError, match=r"Risk in Wasserstein moves ParticleMeasure \(got TorusDensity\)"):
+        mf.GradientFlow(training().energy, mf.Wasserstein()).check(RHO0)
     with pytest.raises(TypeError, match=r"moves a TorusDensity \(got Control\)"):
         mf.solve(training(), NODE.zero(), t_end=1, stepper=mf.steppers.ETDRK4())
     with pytest.raises(ValueError, match="penalty must not be negative"):

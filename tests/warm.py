@@ -8,7 +8,7 @@ import meanfield as mf
 
 
 def main() -> None:
-    """Short runs in d = 1, 2, 3 with every stepper, with and without a potential; the distance comes with d = 1."""
+    """Short runs in d = 1, 2, 3 with every stepper, with and without a potential; sums over particles, distances."""
     steppers = mf.steppers
     landscape = mf.Potential(lambda x, *rest: 0.1 * np.cos(2 * np.pi * x))
     for dim in (1, 2, 3):
@@ -25,6 +25,12 @@ def main() -> None:
         node = mf.DensityNODE(torus, kernel, depth=8)
         control = node.gradient(node.zero(), rho, target)
         node.tangent(control, control, rho)
+        x = np.random.default_rng(0).random((8, dim))
+        for domain in (torus, None):
+            mf.GaussianKernel(0.3).convolve_particles(domain, x, np.ones((8, 1)))
+    layers = [mf.LayeredMeasure(np.arange(4.0).reshape(1, 2, 2) + shift) for shift in (0, 1)]
+    mf.conditional_wasserstein(*layers)
+    mf.wasserstein(*(mf.ParticleMeasure(layer.positions[0]) for layer in layers))
 
 
 if __name__ == "__main__":

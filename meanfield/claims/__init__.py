@@ -40,6 +40,8 @@ SECTIONS: dict[str, str] = {
     "KPM": "meanfield.claims.kernelised",
     "PME": "meanfield.claims.porous_medium",
     "TRAIN": "meanfield.claims.density_training",
+    "COT": "meanfield.claims.conditional",
+    "BLOB": "meanfield.claims.particles",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -11,13 +11,15 @@ from meanfield import _check
 from meanfield.energies import InternalEnergy
 from meanfield.flow import GradientFlow, iterate
 from meanfield.geometries import Wasserstein
-from meanfield.measures import TorusDensity
+from meanfield.measures import ParticleMeasure, TorusDensity
 from meanfield.steppers import StepInfo, Stepper
 from meanfield.theory import barenblatt_cell_means, barenblatt_time
 from meanfield.torus import Torus
 
 if TYPE_CHECKING:
     import xarray as xr
+
+State = TypeVar("State", TorusDensity, ParticleMeasure)
 
 
 def porous_medium(parameters: Mapping[str, Any], exponent: float | None = None) -> GradientFlow:
@@ -82,8 +84,8 @@ def late(ds: xr.Dataset, below: float) -> xr.DataArray:
 
 
 def accepted(
-    flow: GradientFlow, state: TorusDensity, stepper: Stepper, t_end: float
-) -> Iterator[tuple[float, TorusDensity, StepInfo]]:
+    flow: GradientFlow, state: State, stepper: Stepper, t_end: float
+) -> Iterator[tuple[float, State, StepInfo]]:
     """The steps to ``t_end``: a run that stops short of it shows nothing, so a refused step is an error."""
     for t, after, info in iterate(flow, state, stepper, until=t_end):
         if info.detail:
@@ -97,7 +99,7 @@ def fine_at_first(t_end: float, saves: float) -> np.ndarray:
     return np.union1d(np.geomspace(1e-6 * t_end, t_end, half), np.linspace(0, t_end, half))
 
 
-def final(flow: GradientFlow, state: TorusDensity, stepper: Stepper, t_end: float) -> TorusDensity:
+def final(flow: GradientFlow, state: State, stepper: Stepper, t_end: float) -> State:
     """The state at ``t_end``."""
     for _, state, _ in accepted(flow, state, stepper, t_end):
         pass

@@ -60,11 +60,7 @@ class Quantile:
             masses, left, right = masses[kept], left[kept], right[kept]
         if np.any(left > right) or np.any(right[:-1] > left[1:]):
             raise _check.fail("pieces must be in increasing order", "an overlap or a reversed piece", "sort them first")
-        for name, values in (("masses", masses), ("left", left), ("right", right)):
-            values.setflags(write=False)
-            object.__setattr__(self, name, values)
-        # in extended precision, so that the same masses in another order have the same total
-        object.__setattr__(self, "total", float(masses.sum(dtype=np.longdouble)))
+        _fill(self, masses, left, right)
 
     @classmethod
     def from_cells(cls, values: Any) -> Quantile:
@@ -114,10 +110,18 @@ class Quantile:
             )
         if weights is None:
             positions.sort()
-            return cls(np.full(positions.size, 1.0 / positions.size), positions, positions)
-        weights = _check.array("weights", weights, "give one weight for each point", shape=positions.shape)
-        order = np.argsort(positions)
-        return cls(weights[order], positions[order], positions[order])
+            weights = np.full(positions.size, 1.0 / positions.size)
+        else:
+            weights = _check.array("weights", weights, "give one weight for each point", shape=positions.shape)
+            _check_masses(weights)
+            order = np.argsort(positions)
+            positions, weights = positions[order], weights[order]
+            kept = weights > 0
+            if not kept.all():
+                positions, weights = positions[kept], weights[kept]
+        measure = object.__new__(cls)
+        _fill(measure, weights, positions, positions)
+        return measure
 
     def __call__(self, u: Any) -> np.ndarray:
         """F^{-1}(u) for 0 ≤ u ≤ M, the limit from the right at a jump; extended by F^{-1}(u + M) = F^{-1}(u) + 1."""
@@ -132,6 +136,15 @@ class Quantile:
     def __repr__(self) -> str:
         support = f"[{float(self.left[0])!r}, {float(self.right[-1])!r}]"
         return f"Quantile(pieces={self.masses.size}, total={self.total!r}, support={support})"
+
+
+def _fill(measure: Quantile, masses: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    """Set the fields to arrays that have been checked and are nobody else's."""
+    for name, values in (("masses", masses), ("left", left), ("right", right)):
+        values.setflags(write=False)
+        object.__setattr__(measure, name, values)
+    # in extended precision, so that the same masses in another order have the same total
+    object.__setattr__(measure, "total", float(masses.sum(dtype=np.longdouble)))
 
 
 def _check_masses(masses: np.ndarray) -> None:

@@ -44,8 +44,8 @@ class Energy(ABC):
 
     @abstractmethod
     def differential(self, state: Any) -> np.ndarray:
-        """The L² differential: for densities δE/δρ on the grid, ``dE(ρ + εφ)/dε = ⟨δE/δρ, φ⟩``; for controls the
-        gradient in L²([0,1]×T^d)."""
+        """The L² differential: for densities δE/δρ on the grid, ``dE(ρ + εφ)/dε = ⟨δE/δρ, φ⟩``; for particles
+        ``∇(δE/δμ)`` at them; for controls the gradient in L²([0,1]×T^d)."""
 
     def pressure(self) -> tuple[PowerTerm, ...]:
         """Terms of ``P(ρ) = Σ c_i ρ^{m_i}``, empty if there is no nonlinear local part."""

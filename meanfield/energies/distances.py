@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from .. import _check
-from ..measures import TorusDensity
+from ..measures import ParticleMeasure, TorusDensity
 from ..torus import Torus
 from .base import Energy, InteractionTerm, PowerTerm
 
 
-def _same_grid(torus: Torus, target: TorusDensity) -> None:
+def _same_grid(torus: Torus | None, target: TorusDensity | ParticleMeasure) -> None:
     if torus != target.torus:
         raise _check.fail("state and target must live on one torus", f"{torus} and {target.torus}", "use the same grid")
 
@@ -64,11 +66,12 @@ class L2Distance(Energy):
 class SobolevDistance(Energy):
     """``E(ρ) = ½ Σ_k (1 + |2πk|²)^{−r} |ρ̂ − ρ̂*|²``, half the squared norm of H^{−r} (a maximum mean discrepancy).
 
-    Its differential is ``K * (ρ − ρ*)`` with ``K̂ = (1 + |2πk|²)^{−r}``.
+    Its differential is ``K * (ρ − ρ*)`` with ``K̂ = (1 + |2πk|²)^{−r}``. Densities and particles on one torus, in any
+    pairing; with particles the sum is over ``|k_a| ≤ (n−1)//2``.
 
     Parameters
     ----------
-    target : TorusDensity — ρ*
+    target : TorusDensity or ParticleMeasure on a torus — ρ*
     order : float — r ≥ 0; 0 is the L² distance
 
     Raises
@@ -86,11 +89,14 @@ class SobolevDistance(Energy):
     0.000247 0.000247
     """
 
-    target: TorusDensity
+    target: TorusDensity | ParticleMeasure
     order: float = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_target(self.target)
+        if not isinstance(self.target, ParticleMeasure):
+            _check_target(self.target)
+        elif self.target.torus is None:
+            raise _check.fail("a target of particles must be on a torus", repr(self.target), "pass torus=")
         if _check.real("order", self.order, "pass r >= 0") < 0:
             raise _check.fail("order must not be negative", repr(self.order), "pass r >= 0")
 
@@ -98,30 +104,69 @@ class SobolevDistance(Energy):
         """``(1 + |2πk|²)^{−r}``."""
         return (1.0 + squared_wavenumber) ** -self.order
 
-    def value(self, state: TorusDensity) -> float:
-        _same_grid(state.torus, self.target)
-        return 0.5 * state.torus.sobolev_norm(state.values - self.target.values, -self.order) ** 2
+    def value(self, state: TorusDensity | ParticleMeasure) -> float:
+        torus, gap = self._gap(state)
+        squared = gap.real**2 + gap.imag**2
+        return 0.5 * float(np.sum(torus.mode_weights * self.spectrum(torus.squared_wavenumber) * squared))
 
-    def differential(self, state: TorusDensity) -> np.ndarray:
-        _same_grid(state.torus, self.target)
-        torus = state.torus
-        modes = torus.coefficients(state.values - self.target.values)
-        return torus.values(self.spectrum(torus.squared_wavenumber) * modes)
+    def differential(self, state: TorusDensity | ParticleMeasure) -> np.ndarray:
+        torus, gap = self._gap(state)
+        modes = self.spectrum(torus.squared_wavenumber) * gap
+        if isinstance(state, TorusDensity):
+            return torus.values(modes)
+        from ..particles.convolution import gradient_at
+
+        return gradient_at(torus, modes, state.positions)
+
+    def _gap(self, state: TorusDensity | ParticleMeasure) -> tuple[Torus, np.ndarray]:
+        """The torus, and ``ρ̂ − ρ̂*`` on its half spectrum."""
+        self.check(state)
+        assert state.torus is not None
+        gap = _modes(state) - self._target_modes
+        if state.torus.n % 2 == 0 and (isinstance(state, ParticleMeasure) or isinstance(self.target, ParticleMeasure)):
+            _without_nyquist(gap, state.torus)
+        return state.torus, gap
+
+    @cached_property
+    def _target_modes(self) -> np.ndarray:
+        return _modes(self.target)
 
     def interaction(self) -> tuple[InteractionTerm, ...]:
         return (InteractionTerm(1.0, self.spectrum),)
 
     def potential(self, torus: Torus) -> np.ndarray:
         _same_grid(torus, self.target)
-        return -torus.values(self.spectrum(torus.squared_wavenumber) * torus.coefficients(self.target.values))
+        return -torus.values(self.spectrum(torus.squared_wavenumber) * self._target_modes)
 
-    def check(self, state: TorusDensity) -> None:
+    def data(self, state: TorusDensity | ParticleMeasure) -> tuple[np.ndarray, ...]:
+        return (self._target_modes,)
+
+    def check(self, state: TorusDensity | ParticleMeasure) -> None:
         _same_grid(state.torus, self.target)
+
+
+def _without_nyquist(modes: np.ndarray, torus: Torus) -> None:
+    """Clear the modes ``|k_a| = n/2`` of an even n, which particles do not carry."""
+    for axis in range(torus.dim):
+        modes[(slice(None),) * axis + (torus.n // 2,)] = 0.0
+
+
+def _modes(measure: TorusDensity | ParticleMeasure) -> np.ndarray:
+    """Fourier coefficients of a density or of particles on their torus's half spectrum."""
+    assert measure.torus is not None
+    if isinstance(measure, TorusDensity):
+        return measure.torus.coefficients(measure.values)
+    from ..particles.convolution import modes_of
+
+    return modes_of(measure.torus, measure.positions, measure.weights)
 
 
 @dataclass(frozen=True)
 class KullbackLeibler(Energy):
     """``E(ρ) = ∫ρ log(ρ/ρ*)``; differential ``log(ρ/ρ*) + 1``; Wasserstein flow ``∂_tρ = Δρ − div(ρ∇log ρ*)``.
+
+    Of particles it is infinite (the value is NaN) but has a flow in the kernelised geometry, where ``∇log ρ`` is
+    integrated by parts; their differential is the rest, ``−∇log ρ*`` at the particles.
 
     Parameters
     ----------
@@ -144,14 +189,20 @@ class KullbackLeibler(Energy):
                 "add a constant to it, or use L2Distance",
             )
 
-    def value(self, state: TorusDensity) -> float:
+    def value(self, state: TorusDensity | ParticleMeasure) -> float:
+        if isinstance(state, ParticleMeasure):
+            return math.nan
         from scipy.special import rel_entr
 
         _same_grid(state.torus, self.target)
         return float(np.mean(rel_entr(state.values, self.target.values)))
 
-    def differential(self, state: TorusDensity) -> np.ndarray:
+    def differential(self, state: TorusDensity | ParticleMeasure) -> np.ndarray:
         self.check(state)
+        if isinstance(state, ParticleMeasure):
+            from ..particles.convolution import gradient_at
+
+            return gradient_at(self.target.torus, self._landscape_modes, state.positions)
         return np.log(state.values / self.target.values) + 1.0
 
     def pressure(self) -> tuple[PowerTerm, ...]:
@@ -161,8 +212,14 @@ class KullbackLeibler(Energy):
         _same_grid(torus, self.target)
         return -np.log(self.target.values)
 
-    def check(self, state: TorusDensity) -> None:
+    @cached_property
+    def _landscape_modes(self) -> np.ndarray:
+        return self.target.torus.coefficients(-np.log(self.target.values))
+
+    def check(self, state: TorusDensity | ParticleMeasure) -> None:
         _same_grid(state.torus, self.target)
+        if isinstance(state, ParticleMeasure):
+            return
         if not state.values.min() > 0:
             raise _check.fail(
                 "KullbackLeibler needs a positive density for its differential",

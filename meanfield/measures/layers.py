@@ -36,7 +36,7 @@ class LayeredMeasure:
     """
 
     positions: np.ndarray
-    weights: np.ndarray | None = None
+    weights: np.ndarray = field(default=None)  # type: ignore[arg-type]  # None: filled in, equal ones
     normalise: bool = field(default=False, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ class ParticleMeasure:
     """
 
     positions: np.ndarray
-    weights: np.ndarray | None = None
+    weights: np.ndarray = field(default=None)  # type: ignore[arg-type]  # None: filled in, equal ones
     torus: Torus | None = None
     normalise: bool = field(default=False, kw_only=True, repr=False)
 

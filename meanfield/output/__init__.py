@@ -5,7 +5,7 @@ from meanfield.output._file import OutputError
 from meanfield.output._restart import restart_capacity
 from meanfield.output.provenance import collect
 from meanfield.output.reader import describe, read
-from meanfield.output.schema import RUN_VARIABLES, SCHEMA_VERSION, Layout, Variable, variable
+from meanfield.output.schema import RUN_VARIABLES, SCHEMA_VERSION, Layout, Variable, constant, variable
 from meanfield.output.sweeps import write_sweep
 from meanfield.output.writer import FileRecorder, MemoryRecorder, Resumed
 
@@ -20,6 +20,7 @@ __all__ = [
     "Variable",
     "check_destination",
     "collect",
+    "constant",
     "describe",
     "read",
     "restart_capacity",

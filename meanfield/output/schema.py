@@ -134,6 +134,11 @@ def variable(name: str, *dims: str, dtype: Any = np.float64) -> Variable:
     return Variable(name, (TIME, *dims), np.dtype(dtype), DESCRIPTIONS[name])
 
 
+def constant(name: str, *dims: str) -> Variable:
+    """The variable of a known name that is saved once, with its `long_name` and `units`."""
+    return dataclasses.replace(variable(name, *dims), dims=dims)
+
+
 RUN_VARIABLES = tuple(
     variable(name)
     for name in (

@@ -14,7 +14,7 @@ from meanfield._check import fail
 from meanfield.claims import Ladder
 from meanfield.claims._schema import check_keys
 
-COMMON = ("grid", "out", "figure", "overwrite", "quick", "progress", "help")
+COMMON = ("grid", "out", "figure", "animation", "overwrite", "quick", "progress", "help")
 
 
 class Number(click.ParamType):
@@ -70,8 +70,8 @@ def require_same_names(ladder: Ladder, model: Ladder) -> Ladder:
     return ladder
 
 
-def make_command(ladder: Ladder, help_text: str, about: Mapping[str, str]) -> click.Command:
-    """The command whose flags are the ladder's axes and parameters, then those common to all scripts."""
+def make_command(ladder: Ladder, help_text: str, about: Mapping[str, str], *, animated: bool = False) -> click.Command:
+    """The command whose flags are the ladder's axes and parameters, then those common to all (animated) scripts."""
     names = (*ladder.levels, *ladder.parameters)
     taken = sorted({flag_name(name) for name in names} & set(COMMON))
     if taken:
@@ -86,7 +86,9 @@ def make_command(ladder: Ladder, help_text: str, about: Mapping[str, str]) -> cl
         if not isinstance(value, Mapping)
     ]
     settings = {"max_content_width": 120, "show_default": True, "help_option_names": ["-h", "--help"]}
-    return click.Command("script", params=[*options, *_common()], help=paragraphs(help_text), context_settings=settings)
+    return click.Command(
+        "script", params=[*options, *_common(animated)], help=paragraphs(help_text), context_settings=settings
+    )
 
 
 def changed(ladder: Ladder, given: Mapping[str, Any]) -> Ladder:
@@ -134,12 +136,14 @@ def _parameter_option(name: str, value: Any, words: str) -> click.Option:
     )
 
 
-def _common() -> list[click.Parameter]:
+def _common(animated: bool) -> list[click.Parameter]:
     path = click.Path()
+    animation = click.Option(["--animation"], type=path, metavar="FILE", help="draw the animation (.gif)")
     return [
         click.Option(["--grid"], metavar="FILE", help="another ladder (TOML) with the same names"),
         click.Option(["--out"], type=path, metavar="FILE", help="keep the numbers in this HDF5 file"),
         click.Option(["--figure"], type=path, metavar="FILE", help="draw the figure (.png, .pdf or .svg)"),
+        *([animation] if animated else []),
         click.Option(["--overwrite"], is_flag=True, show_default=False, help="replace these files"),
         click.Option(["--quick"], is_flag=True, show_default=False, help="the quick levels only, or the smallest grid"),
         click.Option(["--progress/--no-progress"], default=None, help="a progress bar  [default: on a terminal]"),

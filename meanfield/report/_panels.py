@@ -30,10 +30,12 @@ _SYMBOLS = (
     (r"\bdE/dv_s\b", r"\\delta E/\\delta v_s"),
     (r"\*", r"\\ast"),
     (r"\bgrad dE/drho\b", r"\\nabla\\delta E/\\delta rho"),
+    (r"\bgrad dE/dmu\b", r"\\nabla\\delta E/\\delta mu"),
     (r"\bLaplacian\(", r"\\Delta("),
     (r"\bdiv\(", r"\\mathrm{div}("),
     (r"\bgrad\b", r"\\nabla"),
     (r"\brho\b", r"\\rho"),
+    (r"\bmu\b", r"\\mu"),
     (r"\^([0-9.]+)", r"^{\1}"),
     (r"(?<=[0-9]) (?=\\)", r"\\,"),
 )

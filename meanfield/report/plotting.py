@@ -147,11 +147,16 @@ def save_figure(figure: Figure, path: str | os.PathLike, *, overwrite: bool = Fa
 
 def check_figure(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
     """The resolved path of a figure to write, or a ``ValueError``, before any work is done."""
+    return check_picture("a figure", path, FORMATS, overwrite=overwrite)
+
+
+def check_picture(kind: str, path: str | os.PathLike, formats: tuple[str, ...], *, overwrite: bool) -> Path:
+    """The same for any kind of picture, as ``a figure``."""
     path = Path(path).resolve()
-    if path.suffix not in FORMATS:
-        raise _check.fail("a figure's name must end in " + ", ".join(FORMATS), path.name, "rename it")
+    if path.suffix not in formats:
+        raise _check.fail(f"{kind}'s name must end in " + ", ".join(formats), path.name, "rename it")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise _check.fail("a figure's folder must exist and be writable", str(path.parent), "create it")
+        raise _check.fail(f"{kind}'s folder must exist and be writable", str(path.parent), "create it")
     if path.is_dir() or (path.exists() and not overwrite):
-        raise _check.fail("a figure must not exist yet", path.name, "pass overwrite or another name")
+        raise _check.fail(f"{kind} must not exist yet", path.name, "pass overwrite or another name")
     return path

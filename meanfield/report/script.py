@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+    from meanfield.report.animation import Animation
+
 VERDICT = "verdict"  # attribute of the Dataset that `Script.finish` returns
 EXPECTED_ERRORS = (ValueError, TypeError, _check.ConvergenceError, output.OutputError)
 # what a script reports of several rows: a row whose hypotheses are not met must not hide one that is violated
@@ -40,7 +42,7 @@ class Script:
     ----------
     ladder : Ladder — with the parameters and levels of the command line
     quick : bool — only the quick levels
-    out, figure : Path or None — files to write, checked already
+    out, figure, animation : Path or None — files to write, checked already
     overwrite : bool — replace these files
     progress : bool or None — None shows progress on a terminal only
     """
@@ -49,6 +51,7 @@ class Script:
     quick: bool = False
     out: Path | None = None
     figure: Path | None = None
+    animation: Path | None = None
     overwrite: bool = False
     progress: bool | None = None
 
@@ -78,6 +81,7 @@ class Script:
         measurements: Iterable[Measurement | Verdict] = (),
         *,
         figure: Callable[[], Figure] | None = None,
+        animation: Callable[[], Animation] | None = None,
     ) -> xr.Dataset:
         """Print the verdict table, write what the command line asked for, say where it is.
 
@@ -86,6 +90,7 @@ class Script:
         ds : Dataset — a run, which `meanfield.solve` was told to write to ``out``, or a sweep, which is written here
         measurements : iterable of Measurement or Verdict — the rows of the table
         figure : callable() -> Figure — called if a figure was asked for; default `plot_run` of ``ds``
+        animation : callable() -> Animation — called if an animation was asked for
 
         Returns
         -------
@@ -108,7 +113,11 @@ class Script:
 
             drawn = plotting.plot_run(ds) if figure is None else figure()
             click.echo(f"figure  {_shown(plotting.save_figure(drawn, self.figure, overwrite=self.overwrite))}")
-        if self.out is None and self.figure is None:
+        if self.animation is not None and animation is not None:
+            from meanfield.report.animation import save_animation
+
+            click.echo(f"animation {_shown(save_animation(animation(), self.animation, overwrite=self.overwrite))}")
+        if self.out is self.figure is self.animation is None:
             click.echo("nothing was written: --out FILE keeps the numbers, --figure FILE the figure")
         return ds
 
@@ -119,6 +128,7 @@ def command(
     ladder: str,
     argv: Sequence[str] | None = None,
     about: Mapping[str, str] | None = None,
+    animated: bool = False,
 ) -> xr.Dataset:
     """Read a script's command line and run the script.
 
@@ -129,6 +139,7 @@ def command(
     argv : sequence of str — the arguments; None stands for the process's own in a script that was started by its
         path, and for no arguments elsewhere
     about : mapping — parameter or axis to a few words for ``--help``
+    animated : bool — the script has an animation, and so the flag ``--animation``
 
     Returns
     -------
@@ -150,8 +161,8 @@ def command(
     help_text, name = scope.get("__doc__") or "", Path(scope.get("__file__", "script.py")).name
     as_script = argv is None and scope.get("__name__") == "__main__"
     if as_script:
-        _as_script(lambda: run(_parse(sys.argv[1:], name, help_text, ladder, about or {})))
-    return run(_parse(list(argv or ()), name, help_text, ladder, about or {}))
+        _as_script(lambda: run(_parse(sys.argv[1:], name, help_text, ladder, about or {}, animated)))
+    return run(_parse(list(argv or ()), name, help_text, ladder, about or {}, animated))
 
 
 def exit_code(ds: xr.Dataset) -> int:
@@ -184,13 +195,15 @@ def _as_script(work: Callable[[], xr.Dataset]) -> NoReturn:
     sys.exit(code)
 
 
-def _parse(argv: list[str], name: str, help_text: str, default: str, about: Mapping[str, str]) -> Script:
+def _parse(
+    argv: list[str], name: str, help_text: str, default: str, about: Mapping[str, str], animated: bool
+) -> Script:
     """The `Script` a command line asks for; click's complaints become a ``ValueError``."""
     base = load_ladder(default)
     try:
         grid = _flags.grid_of(argv)
         ladder = base if grid is None else _flags.require_same_names(load_ladder(grid), base)
-        context = _flags.make_command(ladder, help_text, about).make_context(name, argv)
+        context = _flags.make_command(ladder, help_text, about, animated=animated).make_context(name, argv)
     except click.UsageError as error:
         hint = "" if error.ctx is None else f"; see {name} --help"
         raise ValueError(one_line(error) + hint) from error
@@ -201,6 +214,7 @@ def _parse(argv: list[str], name: str, help_text: str, default: str, about: Mapp
         quick=given["quick"],
         out=_destination(given["out"], given["overwrite"]),
         figure=_figure(given["figure"], given["overwrite"]),
+        animation=_animation(given.get("animation"), given["overwrite"]),
         overwrite=given["overwrite"],
         progress=given["progress"],
     )
@@ -216,6 +230,14 @@ def _figure(path: str | None, overwrite: bool) -> Path | None:
     from meanfield.report.plotting import check_figure
 
     return check_figure(path, overwrite=overwrite)
+
+
+def _animation(path: str | None, overwrite: bool) -> Path | None:
+    if path is None:
+        return None
+    from meanfield.report.animation import check_animation
+
+    return check_animation(path, overwrite=overwrite)
 
 
 def _rows(measurements: Iterable[Measurement | Verdict]) -> list[tuple[str, ...]]:

@@ -27,6 +27,9 @@ class System(Protocol):
 
     def energy(self, state: Any) -> float: ...
 
+    def size(self, vector: np.ndarray) -> float:
+        """What errors are relative to."""
+
     def covector(self, state: Any) -> np.ndarray:
         """The differential of the energy."""
 
@@ -79,6 +82,8 @@ class EuclideanMemory:
 
     def evaluate(self, stage: np.ndarray, out: np.ndarray) -> None:
         """The velocity at a stage; a copy is moved, as states are kept by those who see them."""
+        if not np.isfinite(stage).all():
+            raise Refusal(Status.NOT_FINITE, "a stage has led to infinity")
         out[...] = self.system.velocity(self.system.state(stage.copy()))
 
     def complete(self, vector: np.ndarray) -> tuple[EuclideanMemory | None, Status, str]:
@@ -88,7 +93,8 @@ class EuclideanMemory:
         state = self.system.state(vector)
         rate = self.system.velocity(state)
         energy = self.system.energy(state)
-        if not (math.isfinite(energy) and energy <= self.energy + RISE * abs(self.energy)):
+        known = not math.isnan(self.energy)  # some flows have a velocity and no finite energy
+        if known and not (math.isfinite(energy) and energy <= self.energy + RISE * abs(self.energy)):
             return None, Status.UNSTABLE, f"the energy rose from {self.energy:.6g} to {energy:.6g}"
         after = replace(self, state=state, rate=rate, energy=energy, age=self.age + 1)
         if after.age >= AGAIN_EVERY:
@@ -101,9 +107,9 @@ class EuclideanMemory:
         return replace(self, curvature=curvature, age=0)
 
     def relative(self, error: np.ndarray, after: np.ndarray) -> float:
-        """Root mean square of an error over that of the larger of the states before and after."""
-        size = max(float(np.mean(vector**2)) for vector in (self.vector, after))
-        ratio = math.sqrt(float(np.mean(error**2)) / size) if size > 0 else 0.0
+        """Root mean square of an error over the larger of the states before and after."""
+        size = max(self.system.size(vector) for vector in (self.vector, after))
+        ratio = math.sqrt(float(np.mean(error**2))) / size if size > 0 else 0.0
         return ratio if math.isfinite(ratio) else math.inf
 
     def pack(self) -> dict[str, np.ndarray]:

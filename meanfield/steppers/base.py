@@ -76,6 +76,9 @@ def even_step(t: float, until: float, dt: float) -> tuple[float, bool]:
     return left / number, number == 1
 
 
+SHORTEST = 1e-13  # step over t: those before a singularity hardly move t and would go on for ever
+
+
 @dataclass(frozen=True)
 class StepControl:
     """The rule that accepts a step and proposes the next.
@@ -95,6 +98,7 @@ class StepControl:
     SMALLEST, LARGEST = 0.2, 4.0  # factors by which a step may change
     KEEP = 1.15  # growth below this is not worth new coefficients
     MOST_REJECTIONS = 30
+    MOST_UNSTABLE = 10  # a step so much shorter is not unstable: what rises then would rise at any step
 
     def advance(
         self, t: float, until: float, dt: float, attempt: Callable[[float], Attempt], *, spent: float = 0.0
@@ -106,15 +110,17 @@ class StepControl:
         """
         for rejected in range(self.MOST_REJECTIONS + 1):
             h, last = even_step(t, until, dt)
+            if h < SHORTEST * abs(t) and not last:
+                return None, dt, StepInfo(t, 0.0, math.nan, rejected, Status.UNSTABLE, f"a step of {h:.3g} moves no t")
             trial = attempt(h)
             allowed = self.limit - spent if self.tolerance is None else self.tolerance
             if trial.status is Status.RUNNING and trial.error <= allowed:
                 info = StepInfo(until if last else t + h, h, trial.error, rejected)
                 return trial.memory, self._grow(dt, h, trial.error), info
-            if self.tolerance is None:
+            if self.tolerance is None or (trial.status is Status.UNSTABLE and rejected >= self.MOST_UNSTABLE):
                 break
             dt = h * self._factor(trial.error if trial.status is Status.RUNNING else math.inf)
-            if dt < 1e-13 * abs(t):  # a singularity: steps that hardly move t would go on for ever before it
+            if dt < SHORTEST * abs(t):
                 break
         status = Status.INACCURATE if trial.status is Status.RUNNING else trial.status
         detail = (

@@ -9,6 +9,7 @@ from .barenblatt import (
     barenblatt_time,
 )
 from .barenblatt_cells import barenblatt_cell_means
+from .barenblatt_quantiles import barenblatt_distribution, barenblatt_quantile_means
 from .decay import (
     FIRST_EIGENVALUE,
     dissipation_bound,
@@ -25,7 +26,9 @@ __all__ = [
     "barenblatt",
     "barenblatt_cell_means",
     "barenblatt_constant",
+    "barenblatt_distribution",
     "barenblatt_height",
+    "barenblatt_quantile_means",
     "barenblatt_radius",
     "barenblatt_second_moment",
     "barenblatt_time",

@@ -3,5 +3,17 @@
 from .grid import Torus
 from .kernels import DiracKernel, GaussianKernel, Kernel, SobolevKernel
 from .modes import Modes
+from .radial import LaplaceKernel, MaternKernel, RadialForm, RadialKernel
 
-__all__ = ["DiracKernel", "GaussianKernel", "Kernel", "Modes", "SobolevKernel", "Torus"]
+__all__ = [
+    "DiracKernel",
+    "GaussianKernel",
+    "Kernel",
+    "LaplaceKernel",
+    "MaternKernel",
+    "Modes",
+    "RadialForm",
+    "RadialKernel",
+    "SobolevKernel",
+    "Torus",
+]

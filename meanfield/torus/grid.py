@@ -138,6 +138,12 @@ class Torus:
         return sum((2 * np.pi * k) ** 2 for k in self._frequencies)  # type: ignore[return-value]
 
     @cached_property
+    def wavenumbers(self) -> tuple[np.ndarray, ...]:
+        """``2πk_a`` on the half spectrum, shaped to broadcast; zero on the Nyquist modes of even n, as ∂_a is."""
+        top = self.n / 2
+        return tuple(2 * np.pi * np.where(np.abs(k) == top, 0.0, k) for k in self._frequencies)
+
+    @cached_property
     def mode_weights(self) -> np.ndarray:
         """Multiplicity of the half spectrum's last axis in a sum over all modes."""
         weights = np.full(self.n // 2 + 1, 2.0)

@@ -1,0 +1,7 @@
+"""Particles: convolution with kernels, modes of particle measures, densities to particles and back."""
+
+from .convolution import from_modes, to_modes
+from .routes import Route
+from .sampling import mollify, sample
+
+__all__ = ["Route", "from_modes", "mollify", "sample", "to_modes"]
