@@ -39,7 +39,7 @@ def kernelised_at_zero(ladder: Ladder, levels: Levels) -> Iterator[Measurement]:
             training = GradientFlow(Risk(node, rho0, loss), Hilbert(node.kernel))
 
             def apart(t, node=node, rho0=rho0, unit=unit, density=density, training=training):
-                stepper, end = RK4(dt=0.5 * unit * t), unit * t
+                stepper, end = RK4(dt=unit * t), unit * t
                 trained = node.forward(final(training, node.zero(), stepper, end), rho0)
                 return relative(trained.values, final(density, rho0, stepper, end).values)
 

@@ -15,11 +15,11 @@ from meanfield.energies import Energy, KullbackLeibler, L2Distance, SobolevDista
 from meanfield.measures import TorusDensity
 from meanfield.models import DensityNODE
 from meanfield.tableaus import Tableau, rk4
-from meanfield.torus import SobolevKernel
+from meanfield.torus import SobolevKernel, Torus
 
 Parameters = Mapping[str, Any]
 Levels = dict[str, list[float]]
-Wave = Callable[[np.ndarray], np.ndarray]
+Wave = Callable[[Torus], np.ndarray]
 POSITIVE = Hypothesis("the densities are positive: 0 < contrast < 1", lambda p: 0 < p["contrast"] < 1)
 
 
@@ -66,12 +66,12 @@ def smooth_problem(
     def draw() -> Wave:
         return random_wave(rng, torus.dim, int(p["highest"]))
 
-    densities = [torus.density(1 + p["contrast"] * draw()(torus.points)) for _ in range(2)]
+    densities = [torus.density(1 + p["contrast"] * draw()(torus)) for _ in range(2)]
     middles = (np.arange(depth) + 0.5) / depth
     along = np.array([np.ones(depth), np.cos(2 * np.pi * middles), np.sin(3 * middles)]) / 3
     controls = []
     for _ in range(2):
-        fields = np.array([[draw()(torus.points) for _ in range(torus.dim)] for _ in along])
+        fields = np.array([[draw()(torus) for _ in range(torus.dim)] for _ in along])
         controls.append(p["speed"] * np.einsum("jl,ja...->la...", along, fields))
     kernel = SobolevKernel(p["order"], p["length"])
     node = DensityNODE(torus, kernel, depth=depth, substeps=int(substeps), tableau=tableau)
@@ -81,15 +81,18 @@ def smooth_problem(
 
 
 def random_wave(rng: np.random.Generator, dim: int, highest: int) -> Wave:
-    """``Σ_k a_k cos 2πk·x + b_k sin 2πk·x`` over ``|k_a| ≤ highest``, ``Σ|a_k| + |b_k| = 1``, of points (d, …)."""
+    """``Σ_k a_k cos 2πk·x + b_k sin 2πk·x`` over ``|k_a| ≤ highest``, ``Σ|a_k| + |b_k| = 1``, on any torus."""
     signed = itertools.product(range(-highest, highest + 1), repeat=dim)
-    k = np.array([mode for mode in signed if mode > (0,) * dim], dtype=float)  # one of each pair ±k
-    amplitudes = rng.standard_normal((2, len(k))) / (1 + np.sum(k**2, axis=1)) ** 2
+    modes = np.array([k for k in signed if k > (0,) * dim])  # one of each pair ±k
+    amplitudes = rng.standard_normal((2, len(modes))) / (1 + np.sum(modes**2, axis=1)) ** 2
     a, b = amplitudes / np.abs(amplitudes).sum()
 
-    def wave(points: np.ndarray) -> np.ndarray:
-        phases = 2 * np.pi * np.tensordot(k, points, 1)
-        return np.tensordot(a, np.cos(phases), 1) + np.tensordot(b, np.sin(phases), 1)
+    def wave(torus: Torus) -> np.ndarray:
+        spectrum = np.zeros((*torus.shape[:-1], torus.n // 2 + 1), dtype=complex)
+        for sign in (1, -1):
+            held = sign * modes[:, -1] >= 0  # the half spectrum
+            spectrum[tuple(sign * modes[held].T)] = 0.5 * (a - sign * 1j * b)[held]
+        return torus.values(spectrum)
 
     return wave
 
@@ -101,7 +104,8 @@ def relative(found: np.ndarray, reference: np.ndarray) -> float:
 
 def gains_of_order(errors: np.ndarray, levels: np.ndarray, floor: float) -> np.ndarray:
     """Differences of consecutive local orders, up to the first error below ``floor``: positive where the error falls
-    faster than any power."""
+    faster than any power. Errors below eps count as eps."""
+    errors = np.maximum(errors, np.finfo(float).eps)
     below = np.flatnonzero(errors < floor)
     last = int(below[0]) + 1 if below.size else len(errors)
     return np.diff(-np.diff(np.log(errors[:last])) / np.diff(np.log(levels[:last])))

@@ -154,7 +154,13 @@ def upper_factor(p: Parameters, name: str, ds: xr.Dataset) -> np.ndarray:
 
 
 def vanishing_target(ladder: Ladder, levels: Levels) -> Iterator[Measurement]:
-    """TRAIN-8: the bound of the minimum, and |v| against log t for a target that vanishes and one that does not."""
+    """TRAIN-8: the bound of the minimum, and |v| against log t for a target that vanishes and one that does not.
+
+    Where the target vanishes on an interval, the flow spreads what is there by e^A: 𝓛 ~ e^{−2A}, |v| ~ A, hence
+    A = ½ log t and 𝓛 ~ 1/t. At a zero of order p at a point this fails: a field that resolves it down to a length h
+    costs ``|v| ~ h^{3/2−s}`` and leaves ``𝓛 ~ h^{2p+1}``, which makes |v| grow like a power of t, of exponent
+    ``1/(2 + (2p + 1)/(s − 3/2))``. The ends of the interval are such zeros: a large p and s near 3/2 keep them small.
+    """
     p, expected = ladder.parameters, ladder.expected
     torus = grid(p["n"])
     kernel = SobolevKernel(p["order"], p["length"])
