@@ -41,6 +41,7 @@ SECTIONS: dict[str, str] = {
     "PME": "meanfield.claims.porous_medium",
     "COT": "meanfield.claims.conditional",
     "BLOB": "meanfield.claims.particles",
+    "PART": "meanfield.claims.particle_kernels",
 }
 
 
