@@ -42,6 +42,7 @@ SECTIONS: dict[str, str] = {
     "TRAIN": "meanfield.claims.density_training",
     "COT": "meanfield.claims.conditional",
     "BLOB": "meanfield.claims.particles",
+    "PART": "meanfield.claims.particle_kernels",
 }
 
 
