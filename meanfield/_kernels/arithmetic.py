@@ -7,14 +7,18 @@ by a rounding trick that must not be simplified away. None of this depends on da
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 from numba.np import arrayobj
 
-inlined = numba.njit(error_model="numpy", forceinline=True)  # for scalar functions of loops: LLVM leaves long ones as calls
+intrinsic: Any = extending.intrinsic  # its results are called without the first argument
+inlined = numba.njit(
+    error_model="numpy", forceinline=True
+)  # for the scalar functions in loops: LLVM leaves long ones out
 _FUSED = ("contract",)
 _ANY_ORDER = ("contract", "reassoc", "nsz")
 _THREE = types.float64(types.float64, types.float64, types.float64)

@@ -1,8 +1,8 @@
 """States and gradients of mean-field residual networks, fused and compiled; NumPy twins below.
 
-One call takes a chunk of at most 256 samples through the whole depth. Neurons are packed rows ``(u, w, b)``, p = 2d + 1.
-The states of the chunk are kept, (L + 1) × (d + 1) strips with a last strip of ones for the bias; activations are
-computed again on the way back, which is faster than to move L·m·n doubles through memory.
+One call takes a chunk of at most 256 samples through the whole depth. Neurons are packed rows ``(u, w, b)``,
+p = 2d + 1. The states of the chunk are kept, (L + 1) × (d + 1) strips with a last strip of ones for the bias;
+activations are computed again on the way back, which is faster than to move L·m·n doubles through memory.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ def adjoint(code, packed, weights, states, covector, n, result, work):
     """Gradient ``result[l, j] += Σ_i D_θ[u_j σ(w_j·x_i + b_j)]ᵀ p_i^{l+1}``, packed too; weight and 1/L are left out.
 
     ``covector`` holds the strips of p^L, zero beyond the samples, and becomes p^0:
-    ``p^l = p^{l+1} + (1/L) Σ_j weights[l, j] (u_j·p^{l+1}) σ'(w_j·x^l + b_j) w_j``. Each entry of ``result`` is added to
-    once: chunks that share it one after the other, or have each their own, summed in the same order, give the same bits.
+    ``p^l = p^{l+1} + (1/L) Σ_j weights[l, j] (u_j·p^{l+1}) σ'(w_j·x^l + b_j) w_j``.
+    Each entry of ``result`` is added to once: chunks that share it in turn, or have each their own, summed in the same
+    order, give the same bits.
     """
     depth, blocks, size = packed.shape
     d = (size // BLOCK - 1) // 2
@@ -100,5 +101,5 @@ def _plain(packed, states, n):
 def _neurons(packed, d):
     """u (m, d) and (w, b) (m, d + 1) of a layer, m a multiple of BLOCK."""
     parameters = np.empty((len(packed) * BLOCK, 2 * d + 1))
-    unpack_numpy(packed, parameters)
+    unpack_numpy(packed[None], parameters[None])
     return parameters[:, :d], parameters[:, d:]

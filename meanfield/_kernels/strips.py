@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from ._compile import compiled
+from .arithmetic import tail
 
 SAMPLES = 256  # samples in a strip
 ROW = SAMPLES + 8  # doubles between strips: a power of two would put all rows into the same sets of the cache
@@ -75,37 +76,45 @@ def store_numpy(strips, points):
 
 @compiled
 def pack(parameters, packed):
-    """``packed[j // BLOCK, k, j % BLOCK] = parameters[j, k]``, flat in the last two; neurons that are not there are 0."""
-    m, p = parameters.shape
+    """``packed[l, j // BLOCK, k, j % BLOCK] = parameters[l, j, k]``, the last two axes flat; missing neurons are 0."""
+    depth, m, p = parameters.shape
     packed[:] = 0.0
-    for j in range(m):
-        block, r = packed[j // BLOCK], j % BLOCK
-        for k in range(p):
-            block[k * BLOCK + r] = parameters[j, k]
+    for layer in range(depth):
+        for j in range(m):
+            block, neuron = (
+                tail(packed, (layer * packed.shape[1] + j // BLOCK) * p * BLOCK),
+                tail(parameters, (layer * m + j) * p),
+            )
+            for k in range(p):
+                block[k * BLOCK + j % BLOCK] = neuron[k]
 
 
 def pack_numpy(parameters, packed):
     """NumPy twin of :func:`pack`."""
-    m, p = parameters.shape
-    rows = np.zeros((len(packed) * BLOCK, p))
-    rows[:m] = parameters
-    packed[...] = rows.reshape(-1, BLOCK, p).transpose(0, 2, 1).reshape(packed.shape)
+    depth, m, p = parameters.shape
+    rows = np.zeros((depth, packed.shape[1] * BLOCK, p))
+    rows[:, :m] = parameters
+    packed[...] = rows.reshape(depth, -1, BLOCK, p).transpose(0, 1, 3, 2).reshape(packed.shape)
 
 
 @compiled
 def unpack(packed, parameters):
     """The inverse of :func:`pack`."""
-    m, p = parameters.shape
-    for j in range(m):
-        block, r = packed[j // BLOCK], j % BLOCK
-        for k in range(p):
-            parameters[j, k] = block[k * BLOCK + r]
+    depth, m, p = parameters.shape
+    for layer in range(depth):
+        for j in range(m):
+            block, neuron = (
+                tail(packed, (layer * packed.shape[1] + j // BLOCK) * p * BLOCK),
+                tail(parameters, (layer * m + j) * p),
+            )
+            for k in range(p):
+                neuron[k] = block[k * BLOCK + j % BLOCK]
 
 
 def unpack_numpy(packed, parameters):
     """NumPy twin of :func:`unpack`."""
-    m, p = parameters.shape
-    parameters[...] = packed.reshape(-1, p, BLOCK).transpose(0, 2, 1).reshape(-1, p)[:m]
+    depth, m, p = parameters.shape
+    parameters[...] = packed.reshape(depth, -1, p, BLOCK).transpose(0, 1, 3, 2).reshape(depth, -1, p)[:, :m]
 
 
 @compiled

@@ -1,7 +1,7 @@
 """Outputs and gradients of two-layer networks, fused and compiled; NumPy twins below.
 
-Neurons are packed rows ``(a, w[, b])``; ``inputs`` is d, or d + 1 with a bias, whose input is a strip of ones. Each value
-of an activation is computed where it is used and never stored: memory is one tile of samples, whatever m and N.
+Neurons are packed rows ``(a, w[, b])``; ``inputs`` is d, or d + 1 with a bias, whose input is a strip of ones. Each
+value of an activation is computed where it is used and never stored: memory is one tile of samples, whatever m and N.
 """
 
 from __future__ import annotations
@@ -90,6 +90,6 @@ def gradient_numpy(code, packed, points, residual, result, work):
 def _plain(packed, points):
     """Parameters as rows, and the points with a column of ones where the parameters hold a bias."""
     parameters = np.empty((len(packed) * BLOCK, packed.shape[1] // BLOCK))
-    unpack_numpy(packed, parameters)
+    unpack_numpy(packed[None], parameters[None])
     ones = np.ones((len(points), parameters.shape[1] - 1 - points.shape[1]))
     return parameters, np.concatenate([points, ones], axis=1)
