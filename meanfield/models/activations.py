@@ -12,7 +12,7 @@ from .._kernels import activation_functions as functions
 Function = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Activation:
     """A function σ of real numbers, applied entry by entry, with its exact derivatives; calling it gives σ(z).
 
@@ -45,12 +45,12 @@ class Activation:
     """
 
     name: str
-    value: Function = field(repr=False)
-    derivative: Function | None = field(default=None, repr=False)
-    second_derivative: Function | None = field(default=None, repr=False)
+    value: Function
+    derivative: Function | None = None
+    second_derivative: Function | None = None
     homogeneity: float | None = field(default=None, kw_only=True)
     smooth: bool = field(default=True, kw_only=True)
-    code: int | None = field(default=None, kw_only=True, repr=False)
+    code: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("value", "derivative", "second_derivative"):
@@ -65,6 +65,9 @@ class Activation:
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
         return self.value(z)
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 def _built_in(name: str, code: int, *, homogeneity: float | None = None, smooth: bool = True) -> Activation:

@@ -149,6 +149,10 @@ class ResNet:
                 f"{rule} with u and w of {self.dim} entries", f"shape {mu.positions.shape}", "pack one neuron a row"
             )
 
+    def __repr__(self) -> str:
+        sizes = f"dim={self.dim}, activation={self.activation}, inputs={self.inputs}, outputs={self.outputs}"
+        return f"ResNet({sizes})"
+
     @property
     def _route(self) -> ModuleType:
         return _resnet_fused if _doors.fused(self.dim, self.activation) else _resnet_blas
