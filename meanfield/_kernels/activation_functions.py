@@ -29,7 +29,7 @@ def relu(z):
 
 def relu_derivative(z):
     """1 for z > 0, else 0: the derivative at 0 is taken from the left."""
-    return np.where(np.greater(z, 0.0), 1.0, 0.0)
+    return np.greater(z, 0.0).astype(float)
 
 
 def tanh_derivative(z):

@@ -11,7 +11,7 @@ import numpy as np
 from .. import parallel
 
 SAMPLES = 256  # the most a chunk holds; memory that grows with a chunk is bounded by it
-_NEURONS = 256  # neurons a block: 256 × 256 doubles take half of a second-level cache
+NEURONS = 256  # neurons a block: 256 × 256 doubles take half of a second-level cache
 _FEW = 192  # fewer samples than this stay together: kernels on short strips cost more than a second thread brings
 _WORK = 2**20  # neurons × samples below which a second thread is not worth waking
 
@@ -29,7 +29,7 @@ def sample_chunks(samples: int, neurons: int) -> list[slice]:
 
 def blocks(neurons: int) -> list[slice]:
     """``range(neurons)`` in blocks."""
-    return [slice(start, min(start + _NEURONS, neurons)) for start in range(0, neurons, _NEURONS)]
+    return [slice(start, min(start + NEURONS, neurons)) for start in range(0, neurons, NEURONS)]
 
 
 def add_up(work: Callable[[slice, np.ndarray], Result], chunks: list[slice], total: np.ndarray) -> list[Result]:

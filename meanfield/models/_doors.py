@@ -10,7 +10,7 @@ from .. import _check
 from .activations import Activation
 from .losses import Loss
 
-FUSED_DIM = 128  # largest d of the fused kernels; above, the products in BLAS weigh more than the passes between them
+FUSED_DIM = 256  # largest d of the fused kernels, whose strips of samples then outgrow a second-level cache
 
 
 def network(dim: Any, activation: Any) -> None:

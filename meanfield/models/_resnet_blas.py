@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import parallel
 from ._chunks import add_up, blocks, sample_chunks
+from ._passes import block, rooms, values, values_and_slopes
 from .activations import Activation
 
 
@@ -21,7 +22,7 @@ def states(activation: Activation, parameters: np.ndarray, weights: np.ndarray, 
     result = np.empty((len(parameters) + 1, *x.shape))
 
     def work(chunk: slice) -> None:
-        result[:, chunk] = _forward(activation, parameters, weights, x[chunk])
+        result[:, chunk] = _forward(activation, parameters, weights, x[chunk], None)
 
     parallel.run(work, sample_chunks(len(x), weights.size))
     return result
@@ -30,7 +31,9 @@ def states(activation: Activation, parameters: np.ndarray, weights: np.ndarray, 
 def final(activation: Activation, parameters: np.ndarray, weights: np.ndarray, x: np.ndarray) -> np.ndarray:
     """``x^L``, (N, d)."""
     chunks = sample_chunks(len(x), weights.size)
-    return np.concatenate(parallel.run(lambda chunk: _forward(activation, parameters, weights, x[chunk])[-1], chunks))
+    return np.concatenate(
+        parallel.run(lambda chunk: _forward(activation, parameters, weights, x[chunk], None)[-1], chunks)
+    )
 
 
 def evaluate(
@@ -41,46 +44,59 @@ def evaluate(
     covector: Callable[[np.ndarray, slice], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
     """``x^L`` (N, d), and G (L, m, p) for the covector p^L that it gives; keeps 256 L m doubles a thread."""
-    total, (depth, m, _), d = np.zeros(parameters.shape), parameters.shape, x.shape[1]
+    depth, m, _ = parameters.shape
+    total = np.zeros(parameters.shape)
+    free: list[np.ndarray] = []  # room that another chunk has done with
 
     def work(chunk: slice, part: np.ndarray) -> np.ndarray:
-        kept: list[np.ndarray] = []
+        kept = free.pop() if free else rooms(depth, len(blocks(m)))
         rows = _forward(activation, parameters, weights, x[chunk], kept)
-        back = covector(rows[-1], chunk)
-        for layer in reversed(range(depth)):
-            old, back = back, back.copy()
-            for block in reversed(blocks(m)):
-                neurons, z = parameters[layer, block], kept.pop()
-                force = old @ neurons[:, :d].T
-                force *= activation.derivative(z)  # type: ignore[misc]
-                part[layer, block, :d] += activation(z).T @ old
-                part[layer, block, d:-1] += force.T @ rows[layer]
-                part[layer, block, -1] += force.sum(axis=0)
-                back += force @ (weights[layer, block, None] * neurons[:, d:-1]) / depth
+        _adjoint(activation, parameters, weights, rows, covector(rows[-1], chunk), kept, part)
+        free.append(kept)
         return rows[-1]
 
     return np.concatenate(add_up(work, sample_chunks(len(x), weights.size), total)), total
 
 
 def _forward(
+    activation: Activation, parameters: np.ndarray, weights: np.ndarray, x: np.ndarray, kept: np.ndarray | None
+) -> np.ndarray:
+    """All states of a chunk of samples, (L + 1, n, d); arguments of activations go to ``kept`` (L, blocks, room)."""
+    (depth, m, _), (n, d) = parameters.shape, x.shape
+    rows, (spare, other) = np.empty((depth + 1, n, d)), rooms(2)
+    rows[0] = x
+    for layer in range(depth):
+        move = np.zeros((n, d))
+        for k, neurons in enumerate(blocks(m)):
+            room, theta = spare if kept is None else kept[layer, k], parameters[layer, neurons]
+            z = block(room, n, len(theta))
+            np.matmul(rows[layer], theta[:, d:-1].T, out=z)
+            z += theta[:, -1]
+            move += values(activation, room, z.shape, other) @ (weights[layer, neurons, None] * theta[:, :d])
+        rows[layer + 1] = rows[layer] + move / depth
+    return rows
+
+
+def _adjoint(
     activation: Activation,
     parameters: np.ndarray,
     weights: np.ndarray,
-    x: np.ndarray,
-    kept: list[np.ndarray] | None = None,
-) -> np.ndarray:
-    """All states of a chunk of samples, (L + 1, n, d); the arguments of the activations are put into ``kept``."""
-    depth, m, _ = parameters.shape
-    d = x.shape[1]
-    rows = np.empty((depth + 1, *x.shape))
-    rows[0] = x
-    for layer in range(depth):
-        rows[layer + 1] = rows[layer]
-        for block in blocks(m):
-            neurons = parameters[layer, block]
-            z = rows[layer] @ neurons[:, d:-1].T
-            z += neurons[:, -1]
-            rows[layer + 1] += activation(z) @ (weights[layer, block, None] * neurons[:, :d]) / depth
-            if kept is not None:
-                kept.append(z)
-    return rows
+    rows: np.ndarray,
+    back: np.ndarray,
+    kept: np.ndarray,
+    result: np.ndarray,
+) -> None:
+    """Add the gradient for a chunk of states and p^L to ``result``, each entry once."""
+    (depth, m, _), (_, n, d), room = parameters.shape, rows.shape, rooms()
+    for layer in reversed(range(depth)):
+        move = np.zeros((n, d))
+        for k, neurons in enumerate(blocks(m)):
+            theta, out = parameters[layer, neurons], result[layer, neurons]
+            force = block(room, n, len(theta))
+            np.matmul(back, theta[:, :d].T, out=force)
+            value = values_and_slopes(activation, kept[layer, k], force.shape, room)
+            out[:, :d] += value.T @ back
+            out[:, d:-1] += force.T @ rows[layer]
+            out[:, -1] += force.sum(axis=0)
+            move += force @ (weights[layer, neurons, None] * theta[:, d:-1])
+        back = back + move / depth

@@ -42,7 +42,7 @@ class ResNet:
     -----
     The loss sums over the components of the output, the risk is a mean over the data. The gradient is that of the
     flow: the Euclidean derivative divided by ``a_lj/L`` (times L m for equal weights), exact for the layers above.
-    A built-in activation and d ≤ 128 run through fused kernels that compute activations twice instead of keeping them:
+    A built-in activation and d ≤ 256 run through fused kernels that compute activations twice instead of keeping them:
     14 L m N d flops for risk and gradient; beyond the result, memory for L (256 d + m p) doubles a thread. All else
     runs through BLAS: 10 L m N d flops, 256 L m doubles more a thread. Bits do not depend on the number of threads.
 

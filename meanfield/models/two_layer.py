@@ -36,7 +36,7 @@ class TwoLayer:
     -----
     Measures are :class:`ParticleMeasure` on R^p. Risks are means over the data. The gradient at a particle is that of
     F'(μ), the Euclidean derivative divided by the particle's weight (times m for equal weights).
-    A built-in activation and d ≤ 128 run through fused kernels: 6 m N d flops and two evaluations of σ a neuron and
+    A built-in activation and d ≤ 256 run through fused kernels: 6 m N d flops and two evaluations of σ a neuron and
     sample for risk and gradient, memory O(N + m d). All else runs through BLAS: 4 m N d flops, 256 m doubles a thread.
     Bits do not depend on the number of threads.
 

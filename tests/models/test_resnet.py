@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import meanfield as mf
+from meanfield.models import _doors
 
 EPS = np.finfo(float).eps
 BUILT_IN = [mf.relu, mf.tanh, mf.erf, mf.sigmoid, mf.softplus, mf.cos]
@@ -104,6 +105,16 @@ def test_fused_and_blas_routes_agree(d, depth, m, samples, activation, seed):
     for name, arguments in (("states", ()), ("risk", (y, loss)), ("gradient", (y, loss))):
         first, second = (getattr(net, name)(mu, x, *arguments) for net in (network, other))
         assert np.abs(first - second).max() <= 64 * EPS * growth, name
+
+
+@pytest.mark.parametrize("d", [_doors.FUSED_DIM, _doors.FUSED_DIM + 1])
+def test_large_dimensions(d):
+    """The last of the fused kernels, and the first through BLAS with compiled activations."""
+    network, mu, x, y, _ = case(mf.erf, d=d, depth=2, m=300)
+    assert _doors.fused(d, mf.erf) == (d == _doors.FUSED_DIM)
+    first, second = (net.gradient(mu, x, y) for net in (network, through_blas(network)))
+    assert np.abs(first - second).max() <= 64 * d * EPS * np.abs(first).max()
+    assert np.abs(network.predict(mu, x) - through_blas(network).predict(mu, x)).max() <= 64 * d * EPS
 
 
 def test_several_blocks_of_neurons_and_chunks_of_samples():

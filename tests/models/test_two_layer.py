@@ -89,7 +89,8 @@ def test_both_routes_are_taken():
     assert not _doors.fused(2, dataclasses.replace(mf.tanh, code=None))
     d = _doors.FUSED_DIM + 2
     network, mu, x, y, _ = case(mf.erf, d=d, m=300)
-    assert np.array_equal(network.gradient(mu, x, y), through_blas(network).gradient(mu, x, y))
+    first, second = (net.gradient(mu, x, y) for net in (network, through_blas(network)))
+    assert np.abs(first - second).max() <= 64 * d * EPS * np.abs(first).max()
 
 
 @pytest.mark.parametrize("bias", [False, True])
