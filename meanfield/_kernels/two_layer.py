@@ -32,6 +32,7 @@ def _load_inputs(points, inputs, strips):
 def outputs(code, packed, weights, points, result, work):
     """``result[i] = Σ_j weights[j] a_j σ(w_j·x_i + b_j)``; packed (blocks, p·BLOCK), weights (blocks, BLOCK)."""
     inputs = packed.shape[1] // BLOCK - 1
+    single = packed.shape[1] // BLOCK - inputs  # a literal 1 would be a type of its own, and compile the products twice
     x, h = work[: inputs * ROW], work[inputs * ROW : (inputs + 1) * ROW]
     z = work[(inputs + 1) * ROW : (inputs + 1 + BLOCK) * ROW]
     a = work[(inputs + 1 + 2 * BLOCK) * ROW :]
@@ -42,10 +43,10 @@ def outputs(code, packed, weights, points, result, work):
         h[:] = 0.0
         for block in range(packed.shape[0]):
             parameters = tail(packed, block * packed.shape[1])
-            weigh(parameters, 1, tail(weights, block * BLOCK), 1.0, a)
+            weigh(parameters, single, tail(weights, block * BLOCK), 1.0, a)
             expand(tail(parameters, BLOCK), inputs, x, z, n)
             values(code, z, n)
-            contract(a, 1, z, h, n)
+            contract(a, single, z, h, n)
         result[start : start + tile.shape[0]] = h[: tile.shape[0]]
 
 
@@ -59,6 +60,7 @@ def outputs_numpy(code, packed, weights, points, result, work):
 def gradient(code, packed, points, residual, result, work):
     """``result[j] = Σ_i residual[i] ∇_{(a, w, b)} a_j σ(w_j·x_i + b_j)``, packed too; a neuron's weight is left out."""
     inputs = packed.shape[1] // BLOCK - 1
+    single = packed.shape[1] // BLOCK - inputs  # a literal 1 would be a type of its own, and compile the products twice
     x, r = work[: inputs * ROW], work[inputs * ROW : (inputs + 1) * ROW]
     z = work[(inputs + 1) * ROW : (inputs + 1 + BLOCK) * ROW]
     q = work[(inputs + 1 + BLOCK) * ROW : (inputs + 1 + 2 * BLOCK) * ROW]
@@ -72,9 +74,9 @@ def gradient(code, packed, points, residual, result, work):
         for block in range(packed.shape[0]):
             parameters, out = tail(packed, block * packed.shape[1]), tail(result, block * packed.shape[1])
             expand(tail(parameters, BLOCK), inputs, x, z, n)
-            expand(parameters, 1, r, q, n)
+            expand(parameters, single, r, q, n)
             values_and_slopes(code, z, q, n)
-            inner(z, r, 1, n, out)
+            inner(z, r, single, n, out)
             inner(q, x, inputs, n, tail(out, BLOCK))
 
 

@@ -15,6 +15,14 @@ def rooms(*shape: int) -> np.ndarray:
     return np.empty((*shape, SAMPLES * NEURONS + _SPARE))
 
 
+def taken(free: list[np.ndarray], *shape: int) -> np.ndarray:
+    """Rooms that are free again, or new ones."""
+    try:
+        return free.pop()  # another thread may take the last ones between a test and this
+    except IndexError:
+        return rooms(*shape)
+
+
 def block(room: np.ndarray, samples: int, neurons: int) -> np.ndarray:
     """The array (samples, neurons) at the start of a room."""
     return room[: samples * neurons].reshape(samples, neurons)

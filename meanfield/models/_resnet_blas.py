@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import parallel
 from ._chunks import add_up, blocks, sample_chunks
-from ._passes import block, rooms, values, values_and_slopes
+from ._passes import block, rooms, taken, values, values_and_slopes
 from .activations import Activation
 
 
@@ -46,10 +46,10 @@ def evaluate(
     """``x^L`` (N, d), and G (L, m, p) for the covector p^L that it gives; keeps 256 L m doubles a thread."""
     depth, m, _ = parameters.shape
     total = np.zeros(parameters.shape)
-    free: list[np.ndarray] = []  # room that another chunk has done with
+    free: list[np.ndarray] = []
 
     def work(chunk: slice, part: np.ndarray) -> np.ndarray:
-        kept = free.pop() if free else rooms(depth, len(blocks(m)))
+        kept = taken(free, depth, len(blocks(m)))
         rows = _forward(activation, parameters, weights, x[chunk], kept)
         _adjoint(activation, parameters, weights, rows, covector(rows[-1], chunk), kept, part)
         free.append(kept)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ._chunks import add_up, blocks, sample_chunks
-from ._passes import block, rooms, values, values_and_slopes
+from ._passes import block, rooms, taken, values, values_and_slopes
 from .activations import Activation
 
 
@@ -39,11 +39,11 @@ def evaluate(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Outputs h (N,), and the gradient (m, p) for the residual that they give; keeps m × 256 doubles a thread."""
     total = np.zeros(parameters.shape)
-    free: list[np.ndarray] = []  # room that another chunk has done with
+    free: list[np.ndarray] = []
 
     def work(chunk: slice, part: np.ndarray) -> np.ndarray:
         inputs = _inputs(parameters, x[chunk])
-        kept = free.pop() if free else rooms(len(blocks(len(parameters))))
+        kept = taken(free, len(blocks(len(parameters))))
         h, room = _forward(activation, parameters, weights, inputs, kept), rooms()
         r = residual(h, chunk)
         for k, neurons in enumerate(blocks(len(parameters))):
