@@ -16,9 +16,8 @@ from numba.core import cgutils
 from numba.np import arrayobj
 
 intrinsic: Any = extending.intrinsic  # its results are called without the first argument
-inlined = numba.njit(
-    error_model="numpy", forceinline=True
-)  # for the scalar functions in loops: LLVM leaves long ones out
+# Scalar functions of loops: LLVM would leave long ones as calls, and a loop that calls stays scalar.
+inlined = numba.njit(error_model="numpy", forceinline=True)
 _FUSED = ("contract",)
 _ANY_ORDER = ("contract", "reassoc", "nsz")
 _THREE = types.float64(types.float64, types.float64, types.float64)

@@ -81,10 +81,8 @@ def pack(parameters, packed):
     packed[:] = 0.0
     for layer in range(depth):
         for j in range(m):
-            block, neuron = (
-                tail(packed, (layer * packed.shape[1] + j // BLOCK) * p * BLOCK),
-                tail(parameters, (layer * m + j) * p),
-            )
+            block = tail(packed, (layer * packed.shape[1] + j // BLOCK) * p * BLOCK)
+            neuron = tail(parameters, (layer * m + j) * p)
             for k in range(p):
                 block[k * BLOCK + j % BLOCK] = neuron[k]
 
@@ -103,10 +101,8 @@ def unpack(packed, parameters):
     depth, m, p = parameters.shape
     for layer in range(depth):
         for j in range(m):
-            block, neuron = (
-                tail(packed, (layer * packed.shape[1] + j // BLOCK) * p * BLOCK),
-                tail(parameters, (layer * m + j) * p),
-            )
+            block = tail(packed, (layer * packed.shape[1] + j // BLOCK) * p * BLOCK)
+            neuron = tail(parameters, (layer * m + j) * p)
             for k in range(p):
                 neuron[k] = block[k * BLOCK + j % BLOCK]
 

@@ -7,6 +7,7 @@ import pytest
 
 import meanfield as mf
 from meanfield import parallel
+from meanfield.models import _chunks, _passes
 from meanfield.models._chunks import add_up, sample_chunks
 
 
@@ -46,6 +47,13 @@ def test_residual(samples, code):
     mu = mf.LayeredMeasure(rng.standard_normal((60, 100, 7)))
     x, y = rng.standard_normal((samples, 5)), rng.standard_normal((samples, 3))
     bits(lambda: (network.predict(mu, x), network.states(mu, x), network.gradient(mu, x, y)))
+
+
+def test_a_chunk_fits_a_strip():
+    from meanfield._kernels import activations, strips
+
+    assert _chunks.SAMPLES == strips.SAMPLES
+    assert activations.TILE <= _passes._SPARE
 
 
 @pytest.mark.parametrize("samples", [1, 191, 192, 256, 257, 1000, 5000])
