@@ -109,7 +109,7 @@ def begin(flow: Any, state: TorusDensity) -> FourierMemory:
     """Memory at a fresh state: one transform for the state, one rate."""
     if not isinstance(state, TorusDensity):
         raise TypeError(
-            f"a Fourier stepper moves a TorusDensity (got {type(state).__name__}); use steppers.RK4 or Euler"
+            f"a Fourier stepper moves a TorusDensity (got {type(state).__name__}); use torus.density or steppers.RK4"
         )
     require_positive(state)
     system = flow.rate(state)

@@ -98,7 +98,7 @@ class FiniteVolume:
         """Memory at a fresh state."""
         if not isinstance(state, TorusDensity):
             raise TypeError(
-                f"FiniteVolume moves a TorusDensity (got {type(state).__name__}); use steppers.RK4 or Euler"
+                f"FiniteVolume moves a TorusDensity (got {type(state).__name__}); use torus.density or steppers.RK4"
             )
         flow.check(state)
         if not isinstance(flow.geometry, Wasserstein) or flow.energy.interaction():
