@@ -158,8 +158,11 @@ class Kernelised:
         return False
 
     def distance(self, a: TorusDensity, b: TorusDensity) -> float:
-        """There is none in closed form."""
-        raise NotImplementedError("the kernelised geometry has no distance in closed form")
+        """Refused: there is none in closed form."""
+        raise TypeError(
+            f"the kernelised geometry has no distance in closed form (got {type(a).__name__} and {type(b).__name__}); "
+            "use mf.wasserstein"
+        )
 
 
 @lru_cache(maxsize=4)

@@ -718,5 +718,5 @@ def test_bad_input_is_refused_on_one_line(call, error, names):
 def test_there_is_no_distance():
     rho = flat(mf.Torus(8))
     assert not mf.Kernelised(KERNEL).measures(rho)
-    with pytest.raises(NotImplementedError, match="no distance"):
+    with pytest.raises(TypeError, match="no distance"):
         mf.Kernelised(KERNEL).distance(rho, rho)

@@ -64,8 +64,8 @@ class DensityNODE:
     -----
     Cost of a risk, in pruned transforms of n^d points: ``4Lr(1 + d)`` for four stages; of a gradient ``4Lr(3 + 2d)``,
     and ``2Ld`` full ones for K. In d = 1, or with r > 1, a layer's stages do not fit its place in the gradient: they
-    are computed again, ``4Lr(1 + d)`` more. Memory beyond control and gradient: ``2d + 8`` densities, whatever L (and
-    0.45 n^d numbers a checkpoint in d = 2). An instance owns scratch space and serves one caller at a time.
+    are computed again, ``4Lr(1 + d)`` more. Memory beyond control and gradient, measured: 12 to 18 densities,
+    whatever L (and 0.45 n^d numbers a checkpoint in d = 2). An instance owns scratch space and serves one caller at a time.
 
     References
     ----------
@@ -147,7 +147,7 @@ class DensityNODE:
         return density
 
     def states(self, v: Control | np.ndarray, rho0: TorusDensity) -> np.ndarray:
-        """``μ_s`` at the interfaces s = 0, 1/L, …, 1: (L+1, n, …, n)."""
+        """``μ_s`` at the interfaces s = 0, 1/L, …, 1: (L+1, n, …, n), also where they are not resolved and negative."""
         velocities, out = self._velocities(v), np.empty((self.depth + 1, *self.torus.shape))
         start, out[0] = self._start(rho0), rho0.values
         for layer, u in enumerate(self._march(start, velocities), start=1):
@@ -249,7 +249,8 @@ class DensityNODE:
         Raises
         ------
         ValueError
-            If the kernel's order is not above ``d/2 + 1``, or ``det DΦ ≤ 0`` somewhere on the grid.
+            If the kernel's order is not above ``d/2 + 1``, or, of the map on the grid, ``det DΦ ≤ 0`` somewhere; at
+            points it is not looked at (see :meth:`jacobian_range`).
         """
         return self._characteristics(self._velocities(v), x, 1.0 / (self.depth * self.substeps))
 
