@@ -78,7 +78,8 @@ def solve(
     Notes
     -----
     Cost beside the steps: one evaluation of the slope per step (the energy balance, claim FLOW-1), and in d = 1 or for
-    up to 2000 particles one distance per save. Memory: two states and the stepper's scratch when ``out`` is given, else all saves too.
+    up to 2000 particles one distance per save. Memory: two states and the stepper's scratch when ``out`` is given,
+    else all saves too.
 
     Examples
     --------
