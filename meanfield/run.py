@@ -47,7 +47,7 @@ def solve(
     Parameters
     ----------
     flow : GradientFlow
-    state : TorusDensity or Control — the state at time 0, of the kind the flow's pair moves
+    state : TorusDensity, ParticleMeasure, LayeredMeasure or Control — at time 0, of the kind the flow's pair moves
     t_end : float — final time, > 0
     stepper : Stepper — default ``ETDRK4()`` for densities, adaptive; else ``RK4(tolerance=1e-4)``
     save_at : int or increasing floats — number of equally spaced saved times, both ends included, or the times
@@ -77,8 +77,9 @@ def solve(
 
     Notes
     -----
-    Cost beside the steps: one evaluation of the slope per step (the energy balance, claim FLOW-1), and in d = 1 one
-    distance per save. Memory: two states and the stepper's scratch when ``out`` is given, else all saves too.
+    Cost beside the steps: one evaluation of the slope per step (the energy balance, claim FLOW-1), and in d = 1 or for
+    up to 2000 particles one distance per save. Memory: two states and the stepper's scratch when ``out`` is given,
+    else all saves too.
 
     Examples
     --------

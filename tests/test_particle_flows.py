@@ -10,6 +10,7 @@ import pytest
 import meanfield as mf
 from meanfield import parallel
 from meanfield.flow import PAIRS
+from meanfield.status import Status
 from meanfield.velocities import SteinField, VelocityField, entropy_of
 
 EPS = np.finfo(float).eps
@@ -437,6 +438,16 @@ def test_a_flow_that_ends_in_finite_time_keeps_its_last_good_state():
     assert ds.status == "unstable"
 
 
+def test_a_stage_that_overflows_ends_the_flow():
+    """Before it meets a sum over pairs, which takes finite points only."""
+    steep = mf.Potential(lambda x: 0 * x, gradient=lambda x: (np.full_like(x, -1e308),))
+    flow = mf.GradientFlow(mf.Interaction(mf.GaussianKernel(10.0)) + steep, mf.Wasserstein())
+    *_, (_, state, info) = mf.iterate(flow, cloud(1), RK4(dt=8.0), until=80.0)
+    assert info.status is Status.NOT_FINITE
+    assert "a stage has led to infinity" in info.detail
+    assert np.isfinite(state.positions).all()
+
+
 def test_a_step_above_the_bound_is_refused():
     with pytest.raises(ValueError, match="stability bound") as info:
         mf.solve(mmd(), cloud(1, mf.Torus(32)), t_end=10.0, stepper=mf.steppers.Euler(dt=5.0), progress=False)
@@ -479,6 +490,8 @@ def test_kernels_that_are_not_defined_where_the_particles_are():
         (mf.MaternKernel(1.5), cloud(1, TORUS), "Fourier coefficients"),
         (mf.MaternKernel(1.5), FLAT, "Fourier coefficients"),
     ):
+        with pytest.raises(ValueError, match=text):
+            mf.Kernelised(kernel).check(state)
         with pytest.raises(ValueError, match=text) as info:
             mf.solve(
                 mf.GradientFlow(energy if state is not FLAT else mf.L2Distance(FLAT), mf.Kernelised(kernel)),

@@ -25,6 +25,7 @@ SOLVERS = sorted((Path(__file__).parents[1] / "solvers").glob("*.py"))
 CHECKED = {
     "blob_porous_medium",
     "density_node",
+    "kernel_particles",
     "kernelised_porous_medium",
     "porous_medium",
     "porous_medium_rates",
@@ -371,6 +372,87 @@ def test_blobs_in_the_plane(tmp_path):
 def test_bad_input_of_a_blob_run(argv, message):
     with pytest.raises(ValueError) as info:
         main("blob_porous_medium", "--quick", *argv)
+    assert message in str(info.value)
+    assert "\n" not in str(info.value)
+
+
+def test_stein_particles_reach_the_target(tmp_path, capsys):
+    """The default run: the divergence is infinite, its slope falls, the MMD and W₂ are observed beside it."""
+    out, figure, animation = (tmp_path / f"run.{kind}" for kind in ("h5", "png", "gif"))
+    files = ("--out", str(out), "--figure", str(figure), "--animation", str(animation))
+    ds = main("kernel_particles", "--quick", "--n", "24", "--saves", "6", *files)
+    assert (ds.verdict, ds.status, ds.sizes["particle"]) == ("confirmed", "finished", 100)
+    assert len(rows(capsys.readouterr().out)) == 2
+    assert np.isnan(ds.energy).all()
+    assert float(ds.relative_mmd[0]) > 10
+    assert float(ds.relative_mmd[-1]) < 0.2
+    assert float(ds.gap[-1]) < 0.3 * float(ds.gap[0])
+    first = ds.positions.values[0]
+    assert np.ptp(first) <= 0.3
+    assert np.abs(np.mean(first, axis=0) - 0.25).max() <= 0.01
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.positions, ds.positions)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert animation.read_bytes().startswith(b"GIF89a")
+
+
+@pytest.mark.parametrize(
+    ("argv", "number"),
+    [
+        (("--loss", "MMD", "--geometry", "wasserstein"), 5),
+        (("--loss", "MMD"), 4),
+        (("--dim", "1", "--n", "64", "--length", "0.05"), 2),
+        (("--dim", "1", "--n", "64", "--loss", "MMD", "--loss-order", "1", "--geometry", "wasserstein"), 5),
+        (("--dim", "3", "--n", "12", "--loss", "MMD", "--geometry", "wasserstein", "--saves", "17"), 5),
+    ],
+    ids=["MMD", "MMD kernelised", "line", "MMD on the line", "MMD in space"],
+)
+def test_particles_by_every_flow_and_dimension(argv, number, tmp_path, capsys):
+    figure = tmp_path / "run.png"
+    n = () if "--n" in argv else ("--n", "24")
+    saves = () if "--saves" in argv else ("--saves", "25")
+    ds = main("kernel_particles", "--number", "60", "--figure", str(figure), *argv, *n, *saves)
+    assert (ds.verdict, ds.status) == ("confirmed", "finished")
+    table = rows(capsys.readouterr().out)
+    assert len(table) == number
+    assert all("confirmed" in line for line in table.values())
+    if "MMD" in argv:
+        assert np.all(np.diff(ds.energy) < 0)
+        ratio = float(ds.relative_mmd[0] / ds.energy[0])
+        np.testing.assert_allclose(ds.relative_mmd, ratio * ds.energy, rtol=1e-12)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_mmd_of_independent_draws_is_what_the_script_says():
+    """Mean of 400 clouds of 50 uniform points: within three standard errors of Σ h(1 − |ρ̂*|²)/N for ρ* = 1."""
+    from meanfield.claims import load_ladder
+    from meanfield.claims.kernel_runs import KernelRun
+
+    p = dict(load_ladder("kernel_particles").parameters) | {"height": 0, "n": 8}
+    run, rng = KernelRun(p, 50), np.random.default_rng(0)
+    torus = run.target.torus
+    squares = [2 * run.mmd.value(mf.ParticleMeasure(rng.random((50, 2)), torus=torus)) for _ in range(400)]
+    error = np.std(squares) / 20
+    assert abs(np.mean(squares) - run.squared_mmd_of_draws) <= 3 * error
+    assert error <= 0.05 * run.squared_mmd_of_draws
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--geometry", "wasserstein"], "KullbackLeibler in Wasserstein moves TorusDensity (got ParticleMeasure)"),
+        (["--loss", "L2"], "loss must be one of KL, MMD (got 'L2')"),
+        (["--geometry", "stein"], "geometry must be one of kernelised, wasserstein (got 'stein')"),
+        (["--hills", "0.5"], "hills must be a whole number"),
+        (["--width", "0"], "width must be positive"),
+        (["--saves", "2"], "saves must be at least 4"),
+        (["--number", "1"], "number must be at least 2"),
+        (["--length", "0"], "length must be positive"),
+    ],
+)
+def test_bad_input_of_kernel_particles(argv, message):
+    with pytest.raises(ValueError if "wasserstein" not in argv else TypeError) as info:
+        main("kernel_particles", "--quick", *argv)
     assert message in str(info.value)
     assert "\n" not in str(info.value)
 
