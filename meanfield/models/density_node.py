@@ -64,8 +64,9 @@ class DensityNODE:
     -----
     Cost of a risk, in pruned transforms of n^d points: ``4Lr(1 + d)`` for four stages; of a gradient ``4Lr(3 + 2d)``,
     and ``2Ld`` full ones for K. In d = 1, or with r > 1, a layer's stages do not fit its place in the gradient: they
-    are computed again, ``4Lr(1 + d)`` more. Memory beyond control and gradient, measured: 12 to 18 densities,
-    whatever L (and 0.45 n^d numbers a checkpoint in d = 2). An instance owns scratch space and serves one caller at a time.
+    are computed again, ``4Lr(1 + d)`` more. Memory beyond control and gradient, measured: 12 to 18
+    densities, whatever L (and 0.45 n^d numbers a checkpoint in d = 2). An instance owns scratch space and serves one
+    caller at a time.
 
     References
     ----------
