@@ -67,7 +67,8 @@ class RunningIntegral:
     def pack(self) -> np.ndarray:
         """Everything as one array, for a restart record."""
         window = np.full((4, 2), np.nan)
-        window[: len(self._samples)] = self._samples
+        if self._samples:
+            window[: len(self._samples)] = self._samples
         return np.array([self.value, float(self._complete), float(len(self._samples)), *window.reshape(-1)])
 
     @classmethod
@@ -88,24 +89,30 @@ class Balance:
     slope : callable (state) -> float — ``|∂E|²``; a stepper with a discretisation of its own brings its own
     t : float — first time
     state : the state there
+    exempt : bool — stochastic descent follows no curve of maximal slope: defects, speed and length are NaN
 
     Notes
     -----
-    Every step costs one evaluation of the slope. ``distance_defect`` is NaN where the geometry has no distance for
-    such states.
+    Every step costs one evaluation of the slope; where exempt, every save does. ``balance_defect`` is NaN where the
+    geometry has no distance for such states.
     """
 
-    def __init__(self, flow: GradientFlow, slope: Callable[[Any], float], t: float, state: Any) -> None:
-        self.flow, self.slope = flow, slope
+    def __init__(
+        self, flow: GradientFlow, slope: Callable[[Any], float], t: float, state: Any, *, exempt: bool = False
+    ) -> None:
+        self.flow, self.slope, self.exempt = flow, slope, exempt
         self.start = flow.energy.value(state)
         self.descent, self.length = RunningIntegral(), RunningIntegral()
-        self.by_distance = 0.0 if flow.geometry.measures(state) else math.nan
+        self.dissipation = math.nan
+        self.by_distance = 0.0 if flow.geometry.measures(state) and not exempt else math.nan
         self._saved = (t, state)
         self._before = (math.nan, math.nan)  # energy and dissipation at the last save
         self.step(t, state)
 
     def step(self, t: float, state: Any) -> None:
         """Account for the state a step has reached."""
+        if self.exempt:
+            return
         self.dissipation = self.slope(state)
         self.descent.add(t, self.dissipation)
         self.length.add(t, math.sqrt(max(self.dissipation, 0.0)))
@@ -116,16 +123,19 @@ class Balance:
         if t > before and not math.isnan(self.by_distance):
             self.by_distance += self.flow.geometry.distance(last, state) ** 2 / (t - before)
         self._saved = (t, state)
+        if self.exempt:
+            self.dissipation = self.slope(state)  # first: a differential may bring the value with it
         energy = self.flow.energy.value(state)
         drop = self.start - energy
         slope, self._before = lojasiewicz_slope(self._before, (energy, self.dissipation)), (energy, self.dissipation)
+        along = math.nan if self.exempt else 1.0  # what has no meaning along a descent that is no gradient flow
         return {
             "energy": energy,
             "dissipation": self.dissipation,
-            "squared_speed": self.dissipation,  # |velocity|² = |∂E|²: the velocity of a gradient flow is its slope
+            "squared_speed": along * self.dissipation,  # |velocity|² = |∂E|² along a gradient flow
             "balance_defect": drop - 0.5 * self.by_distance - 0.5 * self.descent.value,
-            "balance_defect_velocity": drop - self.descent.value,
-            "path_length": self.length.value,
+            "balance_defect_velocity": along * (drop - self.descent.value),
+            "path_length": along * self.length.value,
             "lojasiewicz_slope": slope,
         }
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from . import _check
 from .energies import (
     BlobEnergy,
@@ -174,11 +176,20 @@ def require_flow_and_stepper(flow: Any, stepper: Any) -> None:
         raise TypeError(f"stepper must be a Stepper (got {got}); pass one of meanfield.steppers, as ETDRK4()")
 
 
+def begin(stepper: Stepper, flow: GradientFlow, state: Any, rng: np.random.Generator | None) -> Any:
+    """A stepper's memory at a fresh state; only stochastic steppers look at the generator."""
+    return stepper.init(flow, state, *((rng,) if is_stochastic(stepper) else ()))
+
+
+def is_stochastic(stepper: Stepper) -> bool:
+    """Whether a stepper draws random numbers; it then follows the gradient flow in expectation only."""
+    return bool(getattr(stepper, "stochastic", False))
+
+
 def march(
     flow: GradientFlow, state: Any, stepper: Stepper, *, t: float, until: float, memory: Any = None
 ) -> Iterator[tuple[float, Any, Any, StepInfo]]:
     """Steps from t to ``until``: ``(t, state, memory, info)`` after each; a refused step is yielded and ends it."""
-    memory = stepper.init(flow, state) if memory is None else memory
     while t < until:
         state, memory, info = stepper.step(flow, t, state, memory, until)
         t = info.time
@@ -188,7 +199,13 @@ def march(
 
 
 def iterate(
-    flow: GradientFlow, state: Any, stepper: Stepper, *, t: float = 0.0, until: float = math.inf
+    flow: GradientFlow,
+    state: Any,
+    stepper: Stepper,
+    *,
+    t: float = 0.0,
+    until: float = math.inf,
+    rng: np.random.Generator | None = None,
 ) -> Iterator[tuple[float, Any, StepInfo]]:
     """The loop a user may own: a generator of ``(t, state, info)`` after every step.
 
@@ -198,6 +215,7 @@ def iterate(
     state : the state at time ``t``, of the kind the pair moves
     stepper : Stepper
     t, until : float — first time, and the time not to be passed (default: none; leave the loop yourself)
+    rng : numpy.random.Generator or None — for stochastic descent
 
     Yields
     ------
@@ -220,5 +238,5 @@ def iterate(
     until = float(_check.real("until", until, "pass a time") if until != math.inf else until)
     if not until > t:
         raise _check.fail("until must exceed t", f"t = {t}, until = {until}", "pass a later time")
-    steps = march(flow, state, stepper, t=t, until=until, memory=stepper.init(flow, state))  # refusals come now
+    steps = march(flow, state, stepper, t=t, until=until, memory=begin(stepper, flow, state, rng))  # refusals now
     return ((t, state, info) for t, state, _, info in steps)

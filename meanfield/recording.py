@@ -12,7 +12,7 @@ import numpy as np
 from . import output
 from .balance import Balance
 from .energies import Risk
-from .flow import GradientFlow
+from .flow import GradientFlow, is_stochastic
 from .measures import Control, LayeredMeasure, ParticleMeasure, TorusDensity
 from .output import Layout
 from .steppers import Stepper
@@ -26,7 +26,7 @@ class Record:
 
     def __init__(self, flow: GradientFlow, stepper: Stepper, observers: dict[str, Callable], state: Any) -> None:
         self.flow, self.stepper, self.observers = flow, stepper, observers
-        self.balance = Balance(flow, slope_of(flow, stepper), 0.0, state)
+        self.balance = Balance(flow, slope_of(flow, stepper), 0.0, state, exempt=is_stochastic(stepper))
         self.saved_at, self.steps = 0.0, 0
         self._elapsed, self._start = 0.0, clock.perf_counter()
 

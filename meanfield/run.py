@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _check, output, parallel
-from .flow import GradientFlow, march, require_flow_and_stepper
+from .flow import GradientFlow, begin, march, require_flow_and_stepper
 from .measures import TorusDensity
 from .recording import Record, layout_of, state_like
 from .status import Status
@@ -54,7 +54,8 @@ def solve(
         themselves in ``[0, t_end]`` (0 and ``t_end`` are added if missing)
     observe : dict of name -> callable ``f(state)`` or ``f(t, state)`` — recorded at every save; number or array
     stop : callable ``g(state)`` or ``g(t, state)`` — asked after every step; True ends the run, which is then saved
-    rng : numpy.random.Generator — recorded; the steppers of densities draw nothing
+    rng : numpy.random.Generator — what stochastic descent draws from, which takes its state and leaves it as it is; the
+        seed is recorded
     out : path — HDF5 file, appended at every save and readable meanwhile; None keeps the run in memory
     overwrite : bool — replace an existing file
     resume : bool — continue the run in the file ``out`` from its last save, to the same bits; without a file, start;
@@ -77,9 +78,9 @@ def solve(
 
     Notes
     -----
-    Cost beside the steps: one evaluation of the slope per step (the energy balance, claim FLOW-1), and in d = 1 or for
-    up to 2000 particles one distance per save. Memory: two states and the stepper's scratch when ``out`` is given,
-    else all saves too.
+    Cost beside the steps: one evaluation of the slope per step (the energy balance, claim FLOW-1; stochastic descent:
+    per save), and in d = 1 or for up to 2000 particles one distance per save. Memory: two states and the stepper's
+    scratch when ``out`` is given, else all saves too.
 
     Examples
     --------
@@ -113,7 +114,7 @@ def solve(
         out = output.check_destination(out, overwrite=overwrite, resume=resume)
 
     with parallel.one_thread_libraries():
-        memory, t = stepper.init(flow, state), 0.0
+        memory, t = begin(stepper, flow, state, rng), 0.0
         record = Record(flow, stepper, observers, state)
         first = record.values(0.0, state, 0.0)
         given = {"seed": _seed(rng), **(attributes or {})}

@@ -36,6 +36,11 @@ class VelocityField:
     def __init__(self, energy: Energy, geometry: Geometry, like: Moved) -> None:
         self.energy_of, self.geometry, self.like = energy, geometry, like
 
+    @property
+    def smooth(self) -> bool:
+        """Whether the energy has a continuous gradient."""
+        return self.energy_of.smooth
+
     def vector(self, state: Moved) -> np.ndarray:
         """What moves: the values of a control, the positions of particles."""
         return state.values if isinstance(state, Control) else state.positions

@@ -150,7 +150,7 @@ def test_a_refused_step_is_yielded_and_ends_the_iteration():
 
 def test_march_continues_from_a_memory():
     stepper, rho = ETDRK4(dt=1e-3), bump()
-    whole = list(march(FLOW, rho, stepper, t=0.0, until=0.01))
+    whole = list(march(FLOW, rho, stepper, t=0.0, until=0.01, memory=stepper.init(FLOW, rho)))
     t, state, memory, _ = whole[3]
     rest = list(march(FLOW, state, stepper, t=t, until=0.01, memory=memory))
     assert [np.array_equal(a[1].values, b[1].values) for a, b in zip(whole[4:], rest, strict=True)] == [True] * 6

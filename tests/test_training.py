@@ -346,7 +346,7 @@ def test_pairs_and_states_are_refused_by_name():
         mf.Risk(NODE, RHO0, mf.L2Distance(TARGET), penalty=-1)
     with pytest.raises(TypeError, match="loss must be a distance energy"):
         mf.Risk(NODE, RHO0, mf.L2Distance)
-    with pytest.raises(TypeError, match="model must be a model"):
+    with pytest.raises(TypeError, match="model must be a TwoLayer, ResNet or DensityNODE"):
         mf.Risk(RHO0, RHO0)
     with pytest.raises(ValueError, match="must have one mass"):
         mf.Risk(NODE, RHO0, mf.L2Distance(TORUS.density(lambda x: 2 + 0 * x)))

@@ -63,6 +63,20 @@ class Energy(ABC):
         """The energies this one is a sum of (itself alone, unless it is a sum)."""
         return (self,)
 
+    @property
+    def smooth(self) -> bool:
+        """Whether the differential is continuous in the state."""
+        return True
+
+    @property
+    def samples(self) -> int:
+        """N, the number of data the energy is a mean over; 0 where it is none."""
+        return 0
+
+    def differential_on(self, state: Any, indices: np.ndarray) -> np.ndarray:
+        """The differential with the mean over all data replaced by the one over those with these indices."""
+        return self.differential(state)
+
     def check(self, state: Any) -> None:
         """Refuse a state this energy is not defined on (a ``ValueError``)."""
         return None
@@ -105,6 +119,22 @@ class Sum(Energy):
     def differential(self, state: Any) -> np.ndarray:
         return sum(part.differential(state) for part in self.parts)  # type: ignore[return-value]
 
+    @property
+    def smooth(self) -> bool:
+        return all(part.smooth for part in self.parts)
+
+    @property
+    def samples(self) -> int:
+        numbers = {part.samples for part in self.parts} - {0}
+        if len(numbers) > 1:
+            raise _check.fail(
+                "risks in a sum must share their data", f"{sorted(numbers)} samples", "pass the same x, y"
+            )
+        return numbers.pop() if numbers else 0
+
+    def differential_on(self, state: Any, indices: np.ndarray) -> np.ndarray:
+        return sum(part.differential_on(state, indices) for part in self.parts)  # type: ignore[return-value]
+
     def pressure(self) -> tuple[PowerTerm, ...]:
         return tuple(term for part in self.parts for term in part.pressure())
 
@@ -144,6 +174,17 @@ class Multiple(Energy):
 
     def differential(self, state: Any) -> np.ndarray:
         return self.factor * self.energy.differential(state)
+
+    @property
+    def smooth(self) -> bool:
+        return self.energy.smooth
+
+    @property
+    def samples(self) -> int:
+        return self.energy.samples
+
+    def differential_on(self, state: Any, indices: np.ndarray) -> np.ndarray:
+        return self.factor * self.energy.differential_on(state, indices)
 
     def pressure(self) -> tuple[PowerTerm, ...]:
         return tuple(PowerTerm(self.factor * c, m) for c, m in self.energy.pressure())

@@ -15,14 +15,16 @@ from .base import Energy
 class Risk(Energy):
     """``E = 𝓛 + penalty``: the risk of a model on data, the energy whose gradient flow is training.
 
+    ``Risk(network, x, y)`` for a :class:`TwoLayer` or :class:`ResNet`: ``(1/N) Σ_i ℓ(h(μ, x_i), y_i) + ½λ∫|θ|²dμ(θ)``,
+    the penalty on all parameters of a neuron; add a :class:`Potential` for another one.
     ``Risk(node, rho0, loss)`` for a :class:`DensityNODE`: ``ℓ(μ_1) + ½λ|v|²``, with a distance energy as loss.
 
     Parameters
     ----------
-    model : object — the model
-    x : data — for a DensityNODE the initial density
-    y : data — for a DensityNODE the loss
-    loss : object or None — the loss, where it is not ``y``
+    model : TwoLayer, ResNet or DensityNODE
+    x : (N, d) samples — for a DensityNODE the initial density
+    y : (N,) or (N, d_out) labels — for a DensityNODE the loss
+    loss : Loss or None — of a network, default ``SquareLoss()``
     penalty : float — λ ≥ 0
 
     Raises
@@ -47,7 +49,9 @@ class Risk(Energy):
         if _check.real("penalty", self.penalty, "pass λ >= 0") < 0:
             raise _check.fail("penalty must not be negative", repr(self.penalty), "pass λ >= 0")
         if not callable(getattr(self.model, "problem", None)):
-            raise TypeError(f"model must be a model (got {type(self.model).__name__}); pass mf.DensityNODE(...)")
+            raise TypeError(
+                f"model must be a TwoLayer, ResNet or DensityNODE (got {type(self.model).__name__}); pass one of these"
+            )
         given = [part for part in (self.y, self.loss) if part is not None]
         object.__setattr__(self, "problem", self.model.problem(self.x, *given, penalty=self.penalty))
         object.__setattr__(self, "_last", (None, 0.0, None))
@@ -69,6 +73,17 @@ class Risk(Energy):
             object.__setattr__(self, "_last", (state, value, differential))
         assert self._last[2] is not None
         return self._last[2]
+
+    @property
+    def smooth(self) -> bool:
+        return getattr(self.problem, "smooth", True)
+
+    @property
+    def samples(self) -> int:
+        return getattr(self.problem, "samples", 0)
+
+    def differential_on(self, state: Any, indices: np.ndarray) -> np.ndarray:
+        return self.problem.differential_on(state, indices)
 
     def check(self, state: Any) -> None:
         self.problem.check(state)

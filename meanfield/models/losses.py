@@ -11,7 +11,9 @@ from .. import _check
 
 
 class Loss(ABC):
-    """A function ℓ(h, y), convex in h, and its derivative in h."""
+    """A function ℓ(h, y), convex in h, and its derivative in h; ``smooth`` where that is continuous."""
+
+    smooth = True
 
     @abstractmethod
     def value(self, h: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -113,6 +115,8 @@ class HingeLoss(Loss):
     >>> mf.HingeLoss().value(np.array([0.5, 2.0]), np.ones(2))
     array([0.5, 0. ])
     """
+
+    smooth = False
 
     def value(self, h: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.maximum(0.0, 1.0 - h * y)

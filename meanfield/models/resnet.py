@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ..measures import LayeredMeasure
 from . import _doors, _resnet_blas, _resnet_fused
 from .activations import Activation
 from .losses import SQUARE, Loss
+from .network_training import NetworkTraining
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +132,10 @@ class ResNet:
                 self.activation, mu.positions, np.asarray(mu.weights), self._lifted(x), covector
             )
             return float(np.sum(loss.value(self._read(final), y)) / len(x)), gradient
+
+    def problem(self, x: np.ndarray, y: Any = None, loss: Loss = SQUARE, *, penalty: float = 0.0) -> NetworkTraining:
+        """The training problem of these samples and labels, for :class:`meanfield.Risk`."""
+        return NetworkTraining(self, x, y, loss, penalty=penalty)
 
     def data(self, x: np.ndarray, y: np.ndarray, loss: Loss = SQUARE) -> tuple[np.ndarray, np.ndarray]:
         """Points (N, d_in) and labels (N, d_out) as new arrays, or an error that says what does not fit."""

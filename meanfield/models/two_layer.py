@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ..measures import ParticleMeasure
 from . import _doors, _two_layer_blas, _two_layer_fused
 from .activations import Activation
 from .losses import SQUARE, Loss
+from .network_training import NetworkTraining
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,10 @@ class TwoLayer:
                     self.activation, mu.positions, np.asarray(mu.weights), x, residual
                 )
         return float(np.mean(loss.value(h, y))), gradient
+
+    def problem(self, x: np.ndarray, y: Any = None, loss: Loss = SQUARE, *, penalty: float = 0.0) -> NetworkTraining:
+        """The training problem of these samples and labels, for :class:`meanfield.Risk`."""
+        return NetworkTraining(self, x, y, loss, penalty=penalty)
 
     def data(self, x: np.ndarray, y: np.ndarray, loss: Loss = SQUARE) -> tuple[np.ndarray, np.ndarray]:
         """Points (N, d) and labels (N,) as new arrays, or an error that says what does not fit."""

@@ -12,12 +12,19 @@ from ..status import Refusal, Status
 
 ITERATIONS = 12  # of the power iteration at the start: the greatest curvature to a few per cent
 AGAIN_EVERY = 50  # steps between later estimates, with half the iterations
+ASIDE = 1e-4  # how far off the second look at an energy with kinks is, in the same unit
 NUDGE = 1e-6  # size of the displacement between two differentials, relative to the state (or 1)
 RISE = 1e-12  # relative rise of the energy in a step that rounding explains
+ROUGH_RISE = (
+    2.0  # energy over that at the last estimate which kinks explain: steps to and fro over one raise it a little
+)
 
 
 class System(Protocol):
-    """A flow as a vector field on arrays."""
+    """A flow as a vector field on arrays; ``smooth`` where its energy has a continuous gradient."""
+
+    @property
+    def smooth(self) -> bool: ...
 
     def vector(self, state: Any) -> np.ndarray: ...
 
@@ -49,6 +56,7 @@ class EuclideanMemory:
     state : Control or measure — the state the rest belongs to
     rate : array — its velocity
     energy : float — its energy
+    reference : float — the energy at the last estimate of the curvature
     curvature : float — estimate of the greatest eigenvalue Λ of the energy's second derivative in the geometry
     age : int — steps since that estimate
     dt : float — proposed next step
@@ -58,6 +66,7 @@ class EuclideanMemory:
     state: Any
     rate: np.ndarray
     energy: float
+    reference: float
     curvature: float
     age: int
     dt: float
@@ -94,17 +103,18 @@ class EuclideanMemory:
         rate = self.system.velocity(state)
         energy = self.system.energy(state)
         known = not math.isnan(self.energy)  # some flows have a velocity and no finite energy
-        if known and not (math.isfinite(energy) and energy <= self.energy + RISE * abs(self.energy)):
-            return None, Status.UNSTABLE, f"the energy rose from {self.energy:.6g} to {energy:.6g}"
+        most = self.energy + RISE * abs(self.energy) if self.system.smooth else ROUGH_RISE * abs(self.reference)
+        if known and not (math.isfinite(energy) and energy <= most):
+            before = self.energy if self.system.smooth else self.reference
+            return None, Status.UNSTABLE, f"the energy rose from {before:.6g} to {energy:.6g}"
         after = replace(self, state=state, rate=rate, energy=energy, age=self.age + 1)
         if after.age >= AGAIN_EVERY:
-            after = replace(after, curvature=greatest_curvature(self.system, state, ITERATIONS // 2), age=0)
+            after = after.estimated_anew(ITERATIONS // 2)
         return after, Status.RUNNING, ""
 
-    def estimated_anew(self) -> EuclideanMemory:
+    def estimated_anew(self, iterations: int = ITERATIONS) -> EuclideanMemory:
         """The memory with the curvature at its state as it is now."""
-        curvature = greatest_curvature(self.system, self.state, ITERATIONS)
-        return replace(self, curvature=curvature, age=0)
+        return replace(self, curvature=stiffness(self.system, self.state, iterations), reference=self.energy, age=0)
 
     def relative(self, error: np.ndarray, after: np.ndarray) -> float:
         """Root mean square of an error over the larger of the states before and after."""
@@ -114,22 +124,36 @@ class EuclideanMemory:
 
     def pack(self) -> dict[str, np.ndarray]:
         """The part that has a history, as arrays."""
-        scalars = np.array([self.energy, self.curvature, float(self.age), self.dt])
+        scalars = np.array([self.energy, self.reference, self.curvature, float(self.age), self.dt])
         return {"rate": self.rate, "scalars": scalars}
 
 
 def begin(flow: Any, state: Any) -> EuclideanMemory:
     """Memory at a fresh state: one gradient for the velocity, some more for the greatest curvature."""
     system = flow.rate(state)
-    rate = system.velocity(state)
-    curvature = greatest_curvature(system, state, ITERATIONS)
-    return EuclideanMemory(state, rate, system.energy(state), curvature, 0, math.nan, system)
+    rate, energy = system.velocity(state), system.energy(state)
+    return EuclideanMemory(state, rate, energy, energy, stiffness(system, state, ITERATIONS), 0, math.nan, system)
 
 
 def unpack(flow: Any, state: Any, packed: dict[str, np.ndarray]) -> EuclideanMemory:
     """The memory a record was packed from; ``state`` is the saved state."""
-    energy, curvature, age, dt = (float(x) for x in packed["scalars"])
-    return EuclideanMemory(state, packed["rate"], energy, curvature, int(age), dt, flow.rate(state))
+    energy, reference, curvature, age, dt = (float(x) for x in packed["scalars"])
+    return EuclideanMemory(state, packed["rate"], energy, reference, curvature, int(age), dt, flow.rate(state))
+
+
+def stiffness(system: System, state: Any, iterations: int) -> float:
+    """The greatest curvature that bounds a step.
+
+    Where the gradient jumps, a difference over a jump looks like an immense curvature, which no step has to resolve:
+    the lesser of the estimates at the state and at one close by is taken.
+    """
+    here = greatest_curvature(system, state, iterations)
+    if system.smooth:
+        return here
+    vector = system.vector(state)
+    noise = np.random.default_rng(1).standard_normal(vector.shape)
+    near = system.state(vector + ASIDE * max(1.0, float(np.abs(vector).max())) * noise)
+    return min(here, greatest_curvature(system, near, iterations))
 
 
 def greatest_curvature(system: System, state: Any, iterations: int) -> float:
@@ -159,8 +183,9 @@ def greatest_curvature(system: System, state: Any, iterations: int) -> float:
 
 
 def unit(system: System, covector: np.ndarray) -> np.ndarray:
-    """A covector of norm 1 in the geometry; zero stays zero."""
-    squared = system.squared_norm(covector)
+    """A covector of norm 1 in the geometry; zero stays zero, and one whose norm overflows becomes zero."""
+    with np.errstate(over="ignore"):
+        squared = system.squared_norm(covector)
     return covector / math.sqrt(squared) if squared > 0 else 0.0 * covector
 
 

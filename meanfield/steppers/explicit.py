@@ -36,7 +36,8 @@ class ExplicitRungeKutta:
     Raises
     ------
     ValueError
-        From ``init``, if ``dt`` exceeds the stability bound, or a density touches zero.
+        From ``init``, if ``dt`` exceeds the stability bound, a density touches zero, or an energy has kinks and
+        neither step nor tolerance is given.
 
     Notes
     -----
@@ -44,7 +45,10 @@ class ExplicitRungeKutta:
     and drift A of the state, the tableau's stability intervals ``[−r, 0]`` and ``±i``, maxima over kept modes. For
     diffusions it scales as h²: for smooth data :class:`ETDRK4` needs some hundred times fewer steps.
     Controls and particles: bound ``r/Λ``, Λ the greatest curvature of the energy in its geometry, estimated by a power
-    iteration at the start and every 50 steps; a step in which the energy rises is refused.
+    iteration at the start and every 50 steps; a step in which the energy rises is refused. Where the energy has kinks
+    (ReLU or hinge loss on finitely many data) the flow may slide along one, which steps follow to and fro: the energy
+    may then rise a little in a step, is refused at twice its value at the last estimate, and the balance of the flow
+    holds up to such slides only.
     Cost: one rate a stage (a pruned FFT pair for a density, a gradient for a control); the error estimate is free.
     """
 
@@ -69,6 +73,12 @@ class ExplicitRungeKutta:
     def init(self, flow: Any, state: Any) -> Memory:
         """Memory at a fresh state; refuses a step above the stability bound."""
         memory = begin(flow, state)
+        if self.dt is None and self.tolerance is None and not flow.energy.smooth:
+            raise _check.fail(
+                f"{self.tableau.name} needs a step or a tolerance where the energy has kinks",
+                str(flow.energy),
+                "pass dt=, as a learning rate, or tolerance=1e-4",
+            )
         bound = self.bound(memory)
         _fourier.require_below(bound, self.dt, self.tableau.name)
         start = self.dt if self.dt is not None else 0.9 * bound
