@@ -1,4 +1,4 @@
-"""Closed forms and decay laws that runs are compared with; one source a file, NumPy and SciPy only."""
+"""Closed forms, decay laws and certificates that runs are compared with; one source a file, NumPy and SciPy only."""
 
 from .barenblatt import (
     barenblatt,
@@ -19,9 +19,11 @@ from .decay import (
     two_point_eigenvalue,
 )
 from .kernelised import algebraic_exponent, crossover_time, mode_rate
+from .optimality import OptimalityCertificate, optimality_certificate
 
 __all__ = [
     "FIRST_EIGENVALUE",
+    "OptimalityCertificate",
     "algebraic_exponent",
     "barenblatt",
     "barenblatt_cell_means",
@@ -35,6 +37,7 @@ __all__ = [
     "crossover_time",
     "dissipation_bound",
     "mode_rate",
+    "optimality_certificate",
     "relaxation_rate",
     "second_moment_rate",
     "self_similar_exponents",
