@@ -146,7 +146,7 @@ def check_run(
     ----------
     certificate : Certificate
     energy, dissipation, distance : (n,) float
-        E − E*, |∂E|² and d(μ_t, μ_0) at n states: saved ones, in any order, or any others; the inequality holds for all.
+        E − E*, |∂E|² and d(μ_t, μ_0) at n states: those of a run, or any others, as the inequality holds for all.
     time : (n,) float or None — their times on one flow from the start; None leaves the rate out
     tolerance : float — relative: rounding; with times or a certified ball, also the error of the time stepping
 
@@ -190,9 +190,7 @@ def _checked(lower: Bound, gap: float, radii: np.ndarray) -> tuple[np.ndarray, n
         raise _check.fail("gap must not be negative", repr(gap), "subtract the infimum of the energy, not more")
     values = _check.array("lower(radius)", [lower(float(r)) for r in radii], "correct the bound", shape=radii.shape)
     if values[-1] < 0 or (np.diff(values) > 1e-12 * values[0]).any():
-        raise _check.fail(
-            "lower must be ≥ 0 and not increase", np.array2string(values, threshold=6), "take its infimum"
-        )
+        raise _check.fail("lower must be ≥ 0 and not increase", np.array2string(values, threshold=6), "correct it")
     return radii, values, gap
 
 

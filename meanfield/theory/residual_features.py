@@ -1,6 +1,6 @@
-r"""A residual network at u = 0, where its states rest: the Gram matrix of the features says how the risk starts to fall.
+r"""A residual network at u = 0, where its states rest: the Gram matrix of the features gives the first slope.
 
-At ``u = 0`` every state stays at its datum and every covector at ``p_i = ∂_hℓ`` (times Bᵀ where there is a readout B), so
+At ``u = 0`` every state stays at its datum and every covector at ``p_i = ∂_hℓ`` (times Bᵀ where there is a readout B):
 the gradient is ``G = N^{−1} Σ_i σ(w·x_i + b) p_i`` in u, and zero in (w, b).
 """
 

@@ -54,8 +54,8 @@ class ResidualBounds:
     .. math:: m(R) = \frac{s^2}{N} (a - Δ(R))_+^2 (1 - Q(R))_+^2, \qquad
               M(R) = \frac{S^2}{N} e^{2Q(R)} \big((A + Δ(R))^2 + Λ^2 B(R)^2 R^2\big).
 
-    ``a² = (1/L) Σ_l λ_min(K_l)`` and ``A² = (1/L) Σ_l λ_max(K_l)`` come from the Gram matrices of the features, s and S
-    are the extreme stretches of the readout (1 without one); Δ bounds the change of the features, Q the growth of covectors:
+    ``a² = (1/L) Σ_l λ_min(K_l)`` and ``A² = (1/L) Σ_l λ_max(K_l)`` come from the Gram matrices of the features; s and S
+    are the extreme stretches of the readout, 1 without one; Δ bounds the change of features, Q the growth of covectors:
 
     .. math:: Δ(R) = R \sqrt{T(R)^2 + Λ^2 B(R)^2}, \quad Q(R) = Λ (ω R + R^2/2), \quad ω^2 = \int |w|^2 dμ_0.
 
@@ -163,8 +163,8 @@ class ResidualBounds:
     def _through_states(self, moved: float) -> float:
         """T: features change by at most ``T |u|`` because the states move, by up to ``moved``.
 
-        In layer l by ``A_l (|σ|/L) Σ_{k<l} |u_k|``, where ``A_l² = λ_max(∫|w|² e_i e_j dμ_0)``, e_i the largest |σ'| that
-        ``w·x + b`` meets for ``|x − x_i| ≤ moved``: the norm of a triangular matrix, ``2 A|σ|/π`` for many alike layers.
+        In layer l by ``A_l (|σ|/L) Σ_{k<l} |u_k|``, where ``A_l² = λ_max(∫|w|² e_i e_j dμ_0)``, e_i the largest |σ'|
+        that ``w·x + b`` meets for ``|x − x_i| ≤ moved``: the norm of a triangular matrix, ``2 A|σ|/π`` if L is large.
         """
         c, bounds = self._constants, self._bounds
         slopes = np.full_like(c.preactivations, bounds.slope)
@@ -182,7 +182,7 @@ class ResidualBounds:
 
 @dataclass(frozen=True, eq=False)
 class _Constants:
-    """What the bounds need of particles and data: N, a, A, ω, |x_i|, the norm of rows (x_i, 1), |w|, w·x_i + b, (s, S)."""
+    """What the bounds need of particles and data: N, a, A, ω, |x_i|, σ_max of (x_i, 1), |w|, w·x_i + b, (s, S)."""
 
     samples: int
     least: float

@@ -117,7 +117,7 @@ def test_both_bounds_hold_on_the_ball(case, seed, share, slow, part):
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(c) or "plain")
 def test_features_and_covectors_change_no_more_than_said(case):
     """Adverse moves: u against wσ', so that all contracts, (w, b) along the data; features as an operator, by layer."""
-    network, mu, x, _, rng = problem(**case)
+    network, mu, x, _, _ = problem(**case)
     bounds, d = ResidualBounds(network, mu, x), network.dim
     radius = 0.5 * bounds.reach()
     start = network.states(mu, x)[0]
