@@ -11,7 +11,7 @@ from meanfield import _check
 from meanfield.energies import InternalEnergy
 from meanfield.flow import GradientFlow, iterate
 from meanfield.geometries import Wasserstein
-from meanfield.measures import ParticleMeasure, TorusDensity
+from meanfield.measures import LayeredMeasure, ParticleMeasure, TorusDensity
 from meanfield.steppers import StepInfo, Stepper
 from meanfield.theory import barenblatt_cell_means, barenblatt_time
 from meanfield.torus import Torus
@@ -19,7 +19,7 @@ from meanfield.torus import Torus
 if TYPE_CHECKING:
     import xarray as xr
 
-State = TypeVar("State", TorusDensity, ParticleMeasure)
+State = TypeVar("State", TorusDensity, ParticleMeasure, LayeredMeasure)
 
 
 def porous_medium(parameters: Mapping[str, Any], exponent: float | None = None) -> GradientFlow:
