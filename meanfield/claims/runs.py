@@ -84,10 +84,10 @@ def late(ds: xr.Dataset, below: float) -> xr.DataArray:
 
 
 def accepted(
-    flow: GradientFlow, state: State, stepper: Stepper, t_end: float
+    flow: GradientFlow, state: State, stepper: Stepper, t_end: float, rng: np.random.Generator | None = None
 ) -> Iterator[tuple[float, State, StepInfo]]:
     """The steps to ``t_end``: a run that stops short of it shows nothing, so a refused step is an error."""
-    for t, after, info in iterate(flow, state, stepper, until=t_end):
+    for t, after, info in iterate(flow, state, stepper, until=t_end, rng=rng):
         if info.detail:
             raise RuntimeError(f"a step was refused: {info.detail}")
         yield t, after, info
@@ -99,9 +99,11 @@ def fine_at_first(t_end: float, saves: float) -> np.ndarray:
     return np.union1d(np.geomspace(1e-6 * t_end, t_end, half), np.linspace(0, t_end, half))
 
 
-def final(flow: GradientFlow, state: State, stepper: Stepper, t_end: float) -> State:
+def final(
+    flow: GradientFlow, state: State, stepper: Stepper, t_end: float, rng: np.random.Generator | None = None
+) -> State:
     """The state at ``t_end``."""
-    for _, state, _ in accepted(flow, state, stepper, t_end):
+    for _, state, _ in accepted(flow, state, stepper, t_end, rng):
         pass
     return state
 

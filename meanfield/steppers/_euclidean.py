@@ -12,9 +12,10 @@ from ..status import Refusal, Status
 
 ITERATIONS = 12  # of the power iteration at the start: the greatest curvature to a few per cent
 AGAIN_EVERY = 50  # steps between later estimates, with half the iterations
-ASIDE = 1e-4  # how far off the second look at an energy with kinks is, in the same unit
+ROUGH_NUDGE = 1e-2  # the same where the energy has kinks: over many of them a difference is a mean curvature
 NUDGE = 1e-6  # size of the displacement between two differentials, relative to the state (or 1)
 RISE = 1e-12  # relative rise of the energy in a step that rounding explains
+ROUNDING = 64 * float(np.finfo(np.float64).eps)  # of its sums, whose terms are of the size of the first energy
 ROUGH_RISE = (
     2.0  # energy over that at the last estimate which kinks explain: steps to and fro over one raise it a little
 )
@@ -57,6 +58,7 @@ class EuclideanMemory:
     rate : array — its velocity
     energy : float — its energy
     reference : float — the energy at the last estimate of the curvature
+    scale : float — the energy's size at the start, to which its rounding is relative
     curvature : float — estimate of the greatest eigenvalue Λ of the energy's second derivative in the geometry
     age : int — steps since that estimate
     dt : float — proposed next step
@@ -67,6 +69,7 @@ class EuclideanMemory:
     rate: np.ndarray
     energy: float
     reference: float
+    scale: float
     curvature: float
     age: int
     dt: float
@@ -104,6 +107,7 @@ class EuclideanMemory:
         energy = self.system.energy(state)
         known = not math.isnan(self.energy)  # some flows have a velocity and no finite energy
         most = self.energy + RISE * abs(self.energy) if self.system.smooth else ROUGH_RISE * abs(self.reference)
+        most += ROUNDING * self.scale
         if known and not (math.isfinite(energy) and energy <= most):
             before = self.energy if self.system.smooth else self.reference
             return None, Status.UNSTABLE, f"the energy rose from {before:.6g} to {energy:.6g}"
@@ -114,7 +118,9 @@ class EuclideanMemory:
 
     def estimated_anew(self, iterations: int = ITERATIONS) -> EuclideanMemory:
         """The memory with the curvature at its state as it is now."""
-        return replace(self, curvature=stiffness(self.system, self.state, iterations), reference=self.energy, age=0)
+        return replace(
+            self, curvature=greatest_curvature(self.system, self.state, iterations), reference=self.energy, age=0
+        )
 
     def relative(self, error: np.ndarray, after: np.ndarray) -> float:
         """Root mean square of an error over the larger of the states before and after."""
@@ -124,7 +130,7 @@ class EuclideanMemory:
 
     def pack(self) -> dict[str, np.ndarray]:
         """The part that has a history, as arrays."""
-        scalars = np.array([self.energy, self.reference, self.curvature, float(self.age), self.dt])
+        scalars = np.array([self.energy, self.reference, self.scale, self.curvature, float(self.age), self.dt])
         return {"rate": self.rate, "scalars": scalars}
 
 
@@ -132,28 +138,14 @@ def begin(flow: Any, state: Any) -> EuclideanMemory:
     """Memory at a fresh state: one gradient for the velocity, some more for the greatest curvature."""
     system = flow.rate(state)
     rate, energy = system.velocity(state), system.energy(state)
-    return EuclideanMemory(state, rate, energy, energy, stiffness(system, state, ITERATIONS), 0, math.nan, system)
+    curvature = greatest_curvature(system, state, ITERATIONS)
+    return EuclideanMemory(state, rate, energy, energy, abs(energy), curvature, 0, math.nan, system)
 
 
 def unpack(flow: Any, state: Any, packed: dict[str, np.ndarray]) -> EuclideanMemory:
     """The memory a record was packed from; ``state`` is the saved state."""
-    energy, reference, curvature, age, dt = (float(x) for x in packed["scalars"])
-    return EuclideanMemory(state, packed["rate"], energy, reference, curvature, int(age), dt, flow.rate(state))
-
-
-def stiffness(system: System, state: Any, iterations: int) -> float:
-    """The greatest curvature that bounds a step.
-
-    Where the gradient jumps, a difference over a jump looks like an immense curvature, which no step has to resolve:
-    the lesser of the estimates at the state and at one close by is taken.
-    """
-    here = greatest_curvature(system, state, iterations)
-    if system.smooth:
-        return here
-    vector = system.vector(state)
-    noise = np.random.default_rng(1).standard_normal(vector.shape)
-    near = system.state(vector + ASIDE * max(1.0, float(np.abs(vector).max())) * noise)
-    return min(here, greatest_curvature(system, near, iterations))
+    energy, reference, scale, curvature, age, dt = (float(x) for x in packed["scalars"])
+    return EuclideanMemory(state, packed["rate"], energy, reference, scale, curvature, int(age), dt, flow.rate(state))
 
 
 def greatest_curvature(system: System, state: Any, iterations: int) -> float:
@@ -161,11 +153,13 @@ def greatest_curvature(system: System, state: Any, iterations: int) -> float:
 
     It iterates covectors, ``c ← H G c`` by differences of differentials: HG is symmetric in ``⟨c, Gc⟩``, so the
     quotient of norms bounds the eigenvalue from below, and G smooths what is displaced, not what is compared. One
-    differential an iteration. A state at the edge of what its model allows is displaced inwards; where no displacement
-    is allowed, the estimate is what has been found so far.
+    differential an iteration. Over a kink a short difference is no curvature, so where the energy has some it is long:
+    the kinks of one sample and one particle then count little, those of many as they should. A state at the edge of
+    what its model allows is displaced inwards; where no displacement is allowed, the estimate is what has been found.
     """
     vector, base = system.vector(state), system.covector(state)
-    size, growth = NUDGE * max(1.0, float(np.abs(vector).max())), 0.0
+    nudge = NUDGE if system.smooth else ROUGH_NUDGE
+    size, growth = nudge * max(1.0, float(np.abs(vector).max())), 0.0
     # the gradient's direction, and a fixed rough one: whatever mode is the stiffest, one of them holds a part of it
     covector = unit(system, np.random.default_rng(0).standard_normal(base.shape)) + unit(system, base)
     for _ in range(iterations):
