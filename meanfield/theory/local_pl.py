@@ -6,7 +6,6 @@ must come from theory, for the whole ball: what a run shows of it can refute it 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -202,5 +201,4 @@ def _certificate(
     index = int(enough[0]) if enough.size else best
     verdict = PLVerdict.CERTIFIED if enough.size else PLVerdict.NOT_CERTIFIED
     numbers = float(certified[best]), float(radii[index]), float(values[index])
-    assert math.isfinite(numbers[0])
     return ConvergenceCertificate(verdict, lower, gap, *numbers)
