@@ -20,10 +20,12 @@ from .decay import (
 )
 from .kernelised import algebraic_exponent, crossover_time, mode_rate
 from .optimality import OptimalityCertificate, optimality_certificate
+from .radial_network import RadialNetwork
 
 __all__ = [
     "FIRST_EIGENVALUE",
     "OptimalityCertificate",
+    "RadialNetwork",
     "algebraic_exponent",
     "barenblatt",
     "barenblatt_cell_means",
