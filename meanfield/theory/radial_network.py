@@ -7,8 +7,8 @@ For x ~ N(0, I_d), labels ``y = g(|x|)`` and a start that rotations of w leave a
           \quad \dot a = -E[(h - g) ψ(rρ)] - λa, \quad \dot r = -a\, E[(h - g) ρ\, ψ'(rρ)] - λr.
 
 That is a continuity equation in (a, r), and particles are its characteristics. From one and the same a for all neurons
-the measure stays on a curve: characteristics from the quantiles of r at the start discretise it with no noise, and sorted
-they are the quantiles of r (while r increases along the curve they need no sorting).
+the measure stays on a curve: characteristics from the quantiles of r at the start discretise it with no noise, and
+sorted they are the quantiles of r (while r increases along the curve they need no sorting).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from .. import _check
 from ..measures import ParticleMeasure
 from ..models import Activation
 
+MOST = 340  # dimensions: Γ(d/2), the mass of Laguerre's rule, is finite
+
 
 @dataclass(frozen=True, eq=False)
 class RadialNetwork:
@@ -29,7 +31,7 @@ class RadialNetwork:
 
     Parameters
     ----------
-    dim : int — d ≥ 2
+    dim : int — d, from 2 to 340
     activation : Activation — σ, smooth; an odd one has ψ = 0, and relu ψ(t) = ct, so that h is a multiple of |x|
     target : callable — g, lengths (k,) to labels (k,)
     penalty : float — λ ≥ 0 of ``½λ∫(a² + r²)dμ``
@@ -38,14 +40,14 @@ class RadialNetwork:
     Raises
     ------
     ValueError, TypeError
-        For d = 1, an activation that is not smooth, labels of another shape or not finite, a negative penalty.
+        For d out of range, an activation that is not smooth, labels of another shape or not finite, a negative penalty.
 
     Notes
     -----
     Quadrature converges faster than any power of the number of nodes where σ is smooth and g a smooth function of |x|².
     One velocity of n particles costs n · nodes² values of σ and of σ'. The values ``|w_i|`` of a network of m neurons,
-    trained on N samples up to a fixed time, are at W₂ distance ``O(m^{−1/2} + N^{−1/2})`` of the reduction: by the draws of
-    neurons and of samples, both at the start and through the outputs they make.
+    trained on N samples up to a fixed time, are at W₂ distance ``O(m^{−1/2} + N^{−1/2})`` of the reduction: by the
+    draws of neurons and of samples, both at the start and through the outputs they make.
 
     References
     ----------
@@ -73,7 +75,8 @@ class RadialNetwork:
     def __post_init__(self) -> None:
         from scipy import special
 
-        _check.integer("dim", self.dim, "on a line there is nothing to rotate", at_least=2)
+        if _check.integer("dim", self.dim, "on a line there is nothing to rotate", at_least=2) > MOST:
+            raise _check.fail(f"dim must be at most {MOST}", str(self.dim), "there |x| is constant to a few percent")
         if not isinstance(self.activation, Activation):
             raise TypeError(
                 f"activation must be an Activation (got {type(self.activation).__name__}); pass mf.softplus"

@@ -29,10 +29,10 @@ def test_averages_of_cos_over_spheres_are_bessel_functions(dim):
     assert radial.predict(mf.ParticleMeasure([[3.0, 1.0]]), length) == pytest.approx(3 * exact, abs=1e-13)
 
 
-@pytest.mark.parametrize("dim", [2, 3, 10])
+@pytest.mark.parametrize("dim", [2, 3, 10, 340])
 def test_risk_without_neurons_is_that_of_the_labels(dim):
     radial = RadialNetwork(dim, mf.cos, lambda length: length**4)
-    moment = np.prod(dim + 2 * np.arange(4))  # E|x|⁸
+    moment = np.prod(dim + 2.0 * np.arange(4))  # E|x|⁸
     assert radial.risk(mf.ParticleMeasure([[0.0, 1.0]])) == pytest.approx(0.5 * moment, rel=1e-12)
 
 
@@ -120,6 +120,7 @@ def test_networks_approach_it_like_the_root_of_their_width():
 RADIAL = RadialNetwork(3, mf.cos, target)
 BAD = {
     "a line": (lambda: RadialNetwork(1, mf.cos, target), "dim must be at least 2"),
+    "too many dimensions": (lambda: RadialNetwork(341, mf.cos, target), "dim must be at most 340"),
     "a word": (lambda: RadialNetwork(3, "cos", target), "must be an Activation"),
     "relu": (lambda: RadialNetwork(3, mf.relu, target), "needs a smooth activation"),
     "penalty": (lambda: RadialNetwork(3, mf.cos, target, penalty=-1.0), "penalty must not be negative"),
