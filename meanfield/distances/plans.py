@@ -142,6 +142,10 @@ def plan_between(
     size = float(max(np.abs(x).max(), np.abs(y).max()))
     if size > _FARTHEST:
         raise _check.fail("squared distances must be finite", f"a coordinate of size {size:g}", "scale the points down")
+    if not isinstance(start, TransportPlan | None):
+        raise TypeError(
+            f"start must be a TransportPlan (got {type(start).__name__}); pass what transport_plan returned"
+        )
     if start is not None and tuple(map(len, start.potentials)) != (n, m):
         sizes = " and ".join(str(len(potential)) for potential in start.potentials)
         raise _check.fail(f"start must be a plan between {n} and {m} points", sizes, "pass start=None")

@@ -356,6 +356,8 @@ def points(n, dim, torus=None):
             ValueError,
             "between 3 and 3 points.*3 and 4",
         ),
+        (lambda: wasserstein(points(3, 2), points(3, 2), start="cold"), TypeError, "TransportPlan.*got str"),
+        (lambda: wasserstein(points(3, 2), np.ones((3, 2))), TypeError, "got ndarray"),
         (
             lambda: wasserstein(points(3, 2), mf.ParticleMeasure([[1e200, 0.0]])),
             ValueError,
