@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _check
+from .. import _check, parallel
 from ..torus import GaussianKernel, Kernel, RadialForm, RadialKernel, Torus
 from ..torus.kernels import require_torus
 from . import direct, fourier
@@ -46,7 +46,8 @@ def convolve(
     if route is Route.DIRECT:
         raise _check.fail("the direct sum on a torus is for Gaussians", repr(kernel), "use Route.FOURIER or MODES")
     if route is Route.MODES:
-        return direct.modes(torus, kernel.multiplier(torus), x, b)
+        with parallel.one_thread_libraries():
+            return direct.modes(torus, kernel.multiplier(torus), x, b)
     each = SHARE * tolerance
     modes = fourier.spread(torus, x, b, each)
     modes *= kernel.multiplier(torus)

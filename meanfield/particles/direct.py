@@ -93,7 +93,10 @@ def _over_targets(pairs, x: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def modes(torus: Torus, multiplier: np.ndarray, x: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sums over the modes ``|k_a| ≤ (n−1)//2`` of a multiplier on the half spectrum, term by term."""
+    """The sums over the modes ``|k_a| ≤ (n−1)//2`` of a multiplier on the half spectrum, term by term.
+
+    By BLAS, which the caller keeps on one thread: that scope costs more than the sums of a few particles.
+    """
     low = (torus.n + 1) // 2
     k = np.r_[0:low, 1 - low : 0]
     spectrum = multiplier[np.ix_(*[k] * (torus.dim - 1), k[:low])].reshape(-1, low) * torus.mode_weights[:low]
@@ -126,7 +129,6 @@ def modes(torus: Torus, multiplier: np.ndarray, x: np.ndarray, b: np.ndarray) ->
             gradient[part, c, -1] = -2 * np.pi * slopes.imag.sum(axis=1)
 
     value, gradient = np.empty(b.shape), np.empty((*b.shape, torus.dim))
-    with parallel.one_thread_libraries():
-        coefficients = sum(parallel.run(transform, parts)) * spectrum
-        parallel.run(evaluate, parts)
+    coefficients = sum(parallel.run(transform, parts)) * spectrum
+    parallel.run(evaluate, parts)
     return value, gradient
