@@ -109,7 +109,7 @@ def shoot_landmarks(node: DensityNODE, positions: np.ndarray, momenta: np.ndarra
         for layer in range(node.depth):
             middle = _midpoint(torus, multiplier, path[layer], 0.5 / node.depth, layer)
             path[layer + 1] = 2 * middle - path[layer]
-            for values, modes in zip(velocities[layer], to_modes(torus, *middle, tolerance=ACCURATE)):
+            for values, modes in zip(velocities[layer], to_modes(torus, middle[0], middle[1], ACCURATE)):
                 values[...] = torus.values(multiplier * modes)
         for at, (q, p) in enumerate(path):
             energies[at] = 0.5 * np.sum(p * mode_sums(torus, multiplier, q, p)[0])
