@@ -109,9 +109,9 @@ def _state(run: xr.Dataset, index: int) -> Any:
 
 def _distances(pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[float, float]]:
     """Distances, and bounds of what quantising has changed in them."""
-    from .distances import conditional_wasserstein, transport_plan, wasserstein
+    from .distances import conditional_plan, conditional_wasserstein, transport_plan, wasserstein
 
-    plan = None
+    plan = layers = None
     for a, b in pairs:
         layered = [isinstance(state, LayeredMeasure) for state in (a, b)]
         if any(layered) and not all(layered):
@@ -119,8 +119,12 @@ def _distances(pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[float, float]
                 "a layered measure has a distance to layered ones only "
                 f"(got {type(a).__name__} and {type(b).__name__}); compare runs of one kind"
             )
-        if all(layered):
+        if all(layered) and a.positions.shape[2] == 1:  # by sorting
             yield conditional_wasserstein(a, b), 0.0
+            continue
+        if all(layered):
+            layers = conditional_plan(a, b, start=layers)
+            yield layers.value, 0.0
             continue
         if _dim(a) == 1 or _dim(b) == 1:  # or spaces that differ, which is said there
             yield wasserstein(a, b), 0.0
