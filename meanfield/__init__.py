@@ -25,6 +25,7 @@ _NAMES = {
     "cos": "models",
     "DensityNODE": "models",
     "erf": "models",
+    "GaussianInputs": "models",
     "HingeLoss": "models",
     "HuberLoss": "models",
     "LogisticLoss": "models",

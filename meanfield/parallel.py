@@ -7,6 +7,7 @@ own parallelism is over chunks whose number depends on the problem only; partial
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -31,6 +32,7 @@ def _default() -> int:
 
 _threads: int = _default()
 _pool: ThreadPoolExecutor | None = None
+_libraries: tuple[int, Any] | None = None  # the modules there were when they were listed, and the list
 
 
 def set_threads(number: int) -> None:
@@ -77,7 +79,13 @@ def run(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
 
 
 def one_thread_libraries() -> AbstractContextManager:
-    """A scope in which BLAS, LAPACK and OpenMP libraries run on one thread each (their bits depend on it)."""
-    from threadpoolctl import threadpool_limits
+    """A scope in which BLAS, LAPACK and OpenMP libraries run on one thread each (their bits depend on it).
 
-    return threadpool_limits(limits=1)
+    To list the libraries takes half a millisecond, so it is done anew only when a module has been imported since.
+    """
+    global _libraries
+    from threadpoolctl import ThreadpoolController
+
+    if _libraries is None or _libraries[0] != len(sys.modules):
+        _libraries = (len(sys.modules), ThreadpoolController())
+    return _libraries[1].limit(limits=1)

@@ -77,6 +77,21 @@ def test_libraries_run_on_one_thread_inside_the_scope():
         assert {pool["num_threads"] for pool in threadpool_info()} <= {1}
 
 
+def test_the_scope_sees_libraries_that_are_imported_later():
+    code = (
+        "from meanfield import parallel\nimport numpy\n"
+        "from threadpoolctl import ThreadpoolController, threadpool_info\n"
+        "with parallel.one_thread_libraries(): before = threadpool_info()\n"
+        "import scipy.linalg\n"
+        "with parallel.one_thread_libraries(): after = threadpool_info()\n"
+        "print(len(after) > len(before), {pool['num_threads'] for pool in before + after})"
+    )
+    done = _in_a_new_process(code, OPENBLAS_NUM_THREADS="2")
+    if done.stdout.startswith("False"):
+        pytest.skip("NumPy and SciPy share their libraries here")
+    assert done.stdout.strip() == "True {1}", done.stderr
+
+
 @pytest.mark.parametrize(("number", "error"), [(0, ValueError), (-1, ValueError), (2.0, TypeError), (True, TypeError)])
 def test_bad_number_of_threads(number, error):
     with pytest.raises(error, match="number of threads") as info:

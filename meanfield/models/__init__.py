@@ -2,11 +2,12 @@
 
 from .activations import Activation, cos, erf, relu, sigmoid, softplus, tanh
 from .density_node import DensityNODE
+from .gaussian_inputs import GaussianInputs
 from .losses import HingeLoss, HuberLoss, LogisticLoss, Loss, SquareLoss
 from .resnet import ResNet
 from .two_layer import TwoLayer
 
 __all__ = [
-    "Activation", "DensityNODE", "HingeLoss", "HuberLoss", "LogisticLoss", "Loss", "ResNet", "SquareLoss", "TwoLayer",
-    "cos", "erf", "relu", "sigmoid", "softplus", "tanh",
+    "Activation", "DensityNODE", "GaussianInputs", "HingeLoss", "HuberLoss", "LogisticLoss", "Loss", "ResNet",
+    "SquareLoss", "TwoLayer", "cos", "erf", "relu", "sigmoid", "softplus", "tanh",
 ]  # fmt: skip
