@@ -66,6 +66,7 @@ _MODULES = (
     "distances",
     "energies",
     "geodesics",
+    "initial",
     "output",
     "parallel",
     "particles",
