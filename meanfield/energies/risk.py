@@ -17,13 +17,14 @@ class Risk(Energy):
 
     ``Risk(network, x, y)`` for a :class:`TwoLayer` or :class:`ResNet`: ``(1/N) Σ_i ℓ(h(μ, x_i), y_i) + ½λ∫|θ|²dμ(θ)``,
     the penalty on all parameters of a neuron; add a :class:`Potential` for another one.
+    ``Risk(two_layer, GaussianInputs(d), teacher)``: the same for the whole population of inputs x ~ N(0, I).
     ``Risk(node, rho0, loss)`` for a :class:`DensityNODE`: ``ℓ(μ_1) + ½λ|v|²``, with a distance energy as loss.
 
     Parameters
     ----------
     model : TwoLayer, ResNet or DensityNODE
-    x : (N, d) samples — for a DensityNODE the initial density
-    y : (N,) or (N, d_out) labels — for a DensityNODE the loss
+    x : (N, d) samples, or GaussianInputs — for a DensityNODE the initial density
+    y : (N,) or (N, d_out) labels, or the teacher's ParticleMeasure — for a DensityNODE the loss
     loss : Loss or None — of a network, default ``SquareLoss()``
     penalty : float — λ ≥ 0
 

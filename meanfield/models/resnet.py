@@ -134,7 +134,7 @@ class ResNet:
             return float(np.sum(loss.value(self._read(final), y)) / len(x)), gradient
 
     def problem(self, x: np.ndarray, y: Any = None, loss: Loss = SQUARE, *, penalty: float = 0.0) -> NetworkTraining:
-        """The training problem of these samples and labels, for :class:`meanfield.Risk`."""
+        """The training problem of these samples and labels, for :class:`mf.Risk`."""
         return NetworkTraining(self, x, y, loss, penalty=penalty)
 
     def data(self, x: np.ndarray, y: np.ndarray, loss: Loss = SQUARE) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,8 @@ from .. import _check, parallel
 from ..measures import ParticleMeasure
 from . import _doors, _two_layer_blas, _two_layer_fused
 from .activations import Activation
+from .gaussian_inputs import GaussianInputs
+from .gaussian_training import GaussianTraining
 from .losses import SQUARE, Loss
 from .network_training import NetworkTraining
 
@@ -138,8 +140,12 @@ class TwoLayer:
                 )
         return float(np.mean(loss.value(h, y))), gradient
 
-    def problem(self, x: np.ndarray, y: Any = None, loss: Loss = SQUARE, *, penalty: float = 0.0) -> NetworkTraining:
-        """The training problem of these samples and labels, for :class:`meanfield.Risk`."""
+    def problem(
+        self, x: np.ndarray | GaussianInputs, y: Any = None, loss: Loss = SQUARE, *, penalty: float = 0.0
+    ) -> NetworkTraining | GaussianTraining:
+        """The training problem of samples and labels, or of normal inputs and a teacher, for :class:`mf.Risk`."""
+        if isinstance(x, GaussianInputs):
+            return GaussianTraining(self, x, y, loss, penalty)
         return NetworkTraining(self, x, y, loss, penalty=penalty)
 
     def data(self, x: np.ndarray, y: np.ndarray, loss: Loss = SQUARE) -> tuple[np.ndarray, np.ndarray]:

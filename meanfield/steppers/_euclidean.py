@@ -15,6 +15,7 @@ AGAIN_EVERY = 50  # steps between later estimates, with half the iterations
 ASIDE = 1e-4  # how far off the second look at an energy with kinks is, in the same unit
 NUDGE = 1e-6  # size of the displacement between two differentials, relative to the state (or 1)
 RISE = 1e-12  # relative rise of the energy in a step that rounding explains
+ROUNDING = 64 * float(np.finfo(np.float64).eps)  # of its sums, whose terms are of the size of the first energy
 ROUGH_RISE = (
     2.0  # energy over that at the last estimate which kinks explain: steps to and fro over one raise it a little
 )
@@ -57,6 +58,7 @@ class EuclideanMemory:
     rate : array — its velocity
     energy : float — its energy
     reference : float — the energy at the last estimate of the curvature
+    scale : float — the energy's size at the start, to which its rounding is relative
     curvature : float — estimate of the greatest eigenvalue Λ of the energy's second derivative in the geometry
     age : int — steps since that estimate
     dt : float — proposed next step
@@ -67,6 +69,7 @@ class EuclideanMemory:
     rate: np.ndarray
     energy: float
     reference: float
+    scale: float
     curvature: float
     age: int
     dt: float
@@ -104,6 +107,7 @@ class EuclideanMemory:
         energy = self.system.energy(state)
         known = not math.isnan(self.energy)  # some flows have a velocity and no finite energy
         most = self.energy + RISE * abs(self.energy) if self.system.smooth else ROUGH_RISE * abs(self.reference)
+        most += ROUNDING * self.scale
         if known and not (math.isfinite(energy) and energy <= most):
             before = self.energy if self.system.smooth else self.reference
             return None, Status.UNSTABLE, f"the energy rose from {before:.6g} to {energy:.6g}"
@@ -124,7 +128,7 @@ class EuclideanMemory:
 
     def pack(self) -> dict[str, np.ndarray]:
         """The part that has a history, as arrays."""
-        scalars = np.array([self.energy, self.reference, self.curvature, float(self.age), self.dt])
+        scalars = np.array([self.energy, self.reference, self.scale, self.curvature, float(self.age), self.dt])
         return {"rate": self.rate, "scalars": scalars}
 
 
@@ -132,13 +136,14 @@ def begin(flow: Any, state: Any) -> EuclideanMemory:
     """Memory at a fresh state: one gradient for the velocity, some more for the greatest curvature."""
     system = flow.rate(state)
     rate, energy = system.velocity(state), system.energy(state)
-    return EuclideanMemory(state, rate, energy, energy, stiffness(system, state, ITERATIONS), 0, math.nan, system)
+    curvature = stiffness(system, state, ITERATIONS)
+    return EuclideanMemory(state, rate, energy, energy, abs(energy), curvature, 0, math.nan, system)
 
 
 def unpack(flow: Any, state: Any, packed: dict[str, np.ndarray]) -> EuclideanMemory:
     """The memory a record was packed from; ``state`` is the saved state."""
-    energy, reference, curvature, age, dt = (float(x) for x in packed["scalars"])
-    return EuclideanMemory(state, packed["rate"], energy, reference, curvature, int(age), dt, flow.rate(state))
+    energy, reference, scale, curvature, age, dt = (float(x) for x in packed["scalars"])
+    return EuclideanMemory(state, packed["rate"], energy, reference, scale, curvature, int(age), dt, flow.rate(state))
 
 
 def stiffness(system: System, state: Any, iterations: int) -> float:
