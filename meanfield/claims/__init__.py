@@ -43,6 +43,7 @@ SECTIONS: dict[str, str] = {
     "COT": "meanfield.claims.conditional",
     "BLOB": "meanfield.claims.particles",
     "PART": "meanfield.claims.particle_kernels",
+    "TWO": "meanfield.claims.two_layer",
 }
 
 

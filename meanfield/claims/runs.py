@@ -11,7 +11,7 @@ from meanfield import _check
 from meanfield.energies import InternalEnergy
 from meanfield.flow import GradientFlow, iterate
 from meanfield.geometries import Wasserstein
-from meanfield.measures import ParticleMeasure, TorusDensity
+from meanfield.measures import LayeredMeasure, ParticleMeasure, TorusDensity
 from meanfield.steppers import StepInfo, Stepper
 from meanfield.theory import barenblatt_cell_means, barenblatt_time
 from meanfield.torus import Torus
@@ -19,7 +19,7 @@ from meanfield.torus import Torus
 if TYPE_CHECKING:
     import xarray as xr
 
-State = TypeVar("State", TorusDensity, ParticleMeasure)
+State = TypeVar("State", TorusDensity, ParticleMeasure, LayeredMeasure)
 
 
 def porous_medium(parameters: Mapping[str, Any], exponent: float | None = None) -> GradientFlow:
@@ -84,10 +84,10 @@ def late(ds: xr.Dataset, below: float) -> xr.DataArray:
 
 
 def accepted(
-    flow: GradientFlow, state: State, stepper: Stepper, t_end: float
+    flow: GradientFlow, state: State, stepper: Stepper, t_end: float, rng: np.random.Generator | None = None
 ) -> Iterator[tuple[float, State, StepInfo]]:
     """The steps to ``t_end``: a run that stops short of it shows nothing, so a refused step is an error."""
-    for t, after, info in iterate(flow, state, stepper, until=t_end):
+    for t, after, info in iterate(flow, state, stepper, until=t_end, rng=rng):
         if info.detail:
             raise RuntimeError(f"a step was refused: {info.detail}")
         yield t, after, info
@@ -99,9 +99,11 @@ def fine_at_first(t_end: float, saves: float) -> np.ndarray:
     return np.union1d(np.geomspace(1e-6 * t_end, t_end, half), np.linspace(0, t_end, half))
 
 
-def final(flow: GradientFlow, state: State, stepper: Stepper, t_end: float) -> State:
+def final(
+    flow: GradientFlow, state: State, stepper: Stepper, t_end: float, rng: np.random.Generator | None = None
+) -> State:
     """The state at ``t_end``."""
-    for _, state, _ in accepted(flow, state, stepper, t_end):
+    for _, state, _ in accepted(flow, state, stepper, t_end, rng):
         pass
     return state
 

@@ -12,7 +12,7 @@ from ..status import Refusal, Status
 
 ITERATIONS = 12  # of the power iteration at the start: the greatest curvature to a few per cent
 AGAIN_EVERY = 50  # steps between later estimates, with half the iterations
-ASIDE = 1e-4  # how far off the second look at an energy with kinks is, in the same unit
+ROUGH_NUDGE = 1e-2  # the same where the energy has kinks: over many of them a difference is a mean curvature
 NUDGE = 1e-6  # size of the displacement between two differentials, relative to the state (or 1)
 RISE = 1e-12  # relative rise of the energy in a step that rounding explains
 ROUNDING = 64 * float(np.finfo(np.float64).eps)  # of its sums, whose terms are of the size of the first energy
@@ -118,7 +118,9 @@ class EuclideanMemory:
 
     def estimated_anew(self, iterations: int = ITERATIONS) -> EuclideanMemory:
         """The memory with the curvature at its state as it is now."""
-        return replace(self, curvature=stiffness(self.system, self.state, iterations), reference=self.energy, age=0)
+        return replace(
+            self, curvature=greatest_curvature(self.system, self.state, iterations), reference=self.energy, age=0
+        )
 
     def relative(self, error: np.ndarray, after: np.ndarray) -> float:
         """Root mean square of an error over the larger of the states before and after."""
@@ -136,7 +138,7 @@ def begin(flow: Any, state: Any) -> EuclideanMemory:
     """Memory at a fresh state: one gradient for the velocity, some more for the greatest curvature."""
     system = flow.rate(state)
     rate, energy = system.velocity(state), system.energy(state)
-    curvature = stiffness(system, state, ITERATIONS)
+    curvature = greatest_curvature(system, state, ITERATIONS)
     return EuclideanMemory(state, rate, energy, energy, abs(energy), curvature, 0, math.nan, system)
 
 
@@ -146,31 +148,18 @@ def unpack(flow: Any, state: Any, packed: dict[str, np.ndarray]) -> EuclideanMem
     return EuclideanMemory(state, packed["rate"], energy, reference, scale, curvature, int(age), dt, flow.rate(state))
 
 
-def stiffness(system: System, state: Any, iterations: int) -> float:
-    """The greatest curvature that bounds a step.
-
-    Where the gradient jumps, a difference over a jump looks like an immense curvature, which no step has to resolve:
-    the lesser of the estimates at the state and at one close by is taken.
-    """
-    here = greatest_curvature(system, state, iterations)
-    if system.smooth:
-        return here
-    vector = system.vector(state)
-    noise = np.random.default_rng(1).standard_normal(vector.shape)
-    near = system.state(vector + ASIDE * max(1.0, float(np.abs(vector).max())) * noise)
-    return min(here, greatest_curvature(system, near, iterations))
-
-
 def greatest_curvature(system: System, state: Any, iterations: int) -> float:
     """Power iteration for the greatest eigenvalue (in size) of the energy's second derivative H in the geometry G.
 
     It iterates covectors, ``c ← H G c`` by differences of differentials: HG is symmetric in ``⟨c, Gc⟩``, so the
     quotient of norms bounds the eigenvalue from below, and G smooths what is displaced, not what is compared. One
-    differential an iteration. A state at the edge of what its model allows is displaced inwards; where no displacement
-    is allowed, the estimate is what has been found so far.
+    differential an iteration. Over a kink a short difference is no curvature, so where the energy has some it is long:
+    the kinks of one sample and one particle then count little, those of many as they should. A state at the edge of
+    what its model allows is displaced inwards; where no displacement is allowed, the estimate is what has been found.
     """
     vector, base = system.vector(state), system.covector(state)
-    size, growth = NUDGE * max(1.0, float(np.abs(vector).max())), 0.0
+    nudge = NUDGE if system.smooth else ROUGH_NUDGE
+    size, growth = nudge * max(1.0, float(np.abs(vector).max())), 0.0
     # the gradient's direction, and a fixed rough one: whatever mode is the stiffest, one of them holds a part of it
     covector = unit(system, np.random.default_rng(0).standard_normal(base.shape)) + unit(system, base)
     for _ in range(iterations):

@@ -106,7 +106,7 @@ class StochasticDescent:
                 "pass mf.Risk(model, x, y)",
             )
         system = flow.rate(state)
-        curvature = _euclidean.stiffness(system, state, _euclidean.ITERATIONS)
+        curvature = _euclidean.greatest_curvature(system, state, _euclidean.ITERATIONS)
         _fourier.require_below(2 / curvature if curvature > 0 else math.inf, self.dt, "stochastic descent")
         limit = GROWN * max(1.0, float(np.abs(system.vector(state)).max()))
         return self._draw(flow, state, rng.bit_generator.state, limit, system)
