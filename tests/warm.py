@@ -31,6 +31,21 @@ def main() -> None:
     layers = [mf.LayeredMeasure(np.arange(4.0).reshape(1, 2, 2) + shift) for shift in (0, 1)]
     mf.conditional_wasserstein(*layers)
     mf.wasserstein(*(mf.ParticleMeasure(layer.positions[0]) for layer in layers))
+    train_networks()
+
+
+def train_networks() -> None:
+    """One step of every network and activation, with the penalty and on normal inputs."""
+    x, y = np.eye(3, 2), np.ones(3)
+    for activation in (mf.relu, mf.tanh, mf.erf, mf.sigmoid, mf.softplus, mf.cos):
+        neurons, layers = mf.ParticleMeasure(np.eye(3)), mf.LayeredMeasure(np.ones((2, 3, 5)))
+        for risk, state, geometry in (
+            (mf.Risk(mf.TwoLayer(2, activation), x, y), neurons, mf.Wasserstein()),
+            (mf.Risk(mf.ResNet(2, activation), x, x), layers, mf.ConditionalWasserstein()),
+        ):
+            mf.solve(mf.GradientFlow(risk, geometry), state, t_end=1e-3, stepper=mf.steppers.Euler(dt=1e-3))
+    normal = mf.Risk(mf.TwoLayer(2, mf.relu), mf.GaussianInputs(2), mf.ParticleMeasure(np.eye(3)))
+    normal.differential(mf.ParticleMeasure(np.eye(3)))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ SECTIONS: dict[str, str] = {
     "KPM": "meanfield.claims.kernelised",
     "PME": "meanfield.claims.porous_medium",
     "TRAIN": "meanfield.claims.density_training",
-    "COT": "meanfield.claims.conditional",
+    "COT": "meanfield.claims.residual",
     "BLOB": "meanfield.claims.particles",
     "PART": "meanfield.claims.particle_kernels",
     "TWO": "meanfield.claims.two_layer",

@@ -160,7 +160,7 @@ def concentration(ladder: Ladder, levels: Levels) -> Iterator[Measurement]:
 CLAIMS = (
     Claim(
         "TWO-1",
-        "the dissipation identity; a² − |b|² of ReLU neurons constant, with a penalty λ like e^(−2λt); two forces agree",
+        "the dissipation identity; a² − |b|² of ReLU neurons constant, with a penalty like e^(−2λt); two forces agree",
         "Chizat & Bach 2018; Rotskoff & Vanden-Eijnden 2018",
         "two_layer_flow",
         dissipation_and_balance,

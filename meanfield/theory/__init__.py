@@ -1,4 +1,4 @@
-"""Closed forms and decay laws that runs are compared with; one source a file, NumPy and SciPy only."""
+"""Closed forms, decay laws and certificates that runs are compared with; one source a file, NumPy and SciPy only."""
 
 from .barenblatt import (
     barenblatt,
@@ -19,9 +19,18 @@ from .decay import (
     two_point_eigenvalue,
 )
 from .kernelised import algebraic_exponent, crossover_time, mode_rate
+from .local_pl import Certificate, PLVerdict, certify_ball, certify_path, check_run
+from .optimality import OptimalityCertificate, optimality_certificate
+from .residual_features import feature_gram, initial_dissipation, initial_rates
+from .residual_network import ActivationBounds, ResidualBounds, certify_residual
 
 __all__ = [
     "FIRST_EIGENVALUE",
+    "ActivationBounds",
+    "Certificate",
+    "OptimalityCertificate",
+    "PLVerdict",
+    "ResidualBounds",
     "algebraic_exponent",
     "barenblatt",
     "barenblatt_cell_means",
@@ -32,9 +41,17 @@ __all__ = [
     "barenblatt_radius",
     "barenblatt_second_moment",
     "barenblatt_time",
+    "certify_ball",
+    "certify_path",
+    "certify_residual",
+    "check_run",
     "crossover_time",
     "dissipation_bound",
+    "feature_gram",
+    "initial_dissipation",
+    "initial_rates",
     "mode_rate",
+    "optimality_certificate",
     "relaxation_rate",
     "second_moment_rate",
     "self_similar_exponents",
