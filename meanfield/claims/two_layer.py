@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from meanfield import initial
 from meanfield.claims import mean_field
 from meanfield.claims.claim import Claim, Hypothesis
 from meanfield.claims.ladder import Ladder
@@ -32,6 +33,7 @@ from meanfield.models import (
 )
 from meanfield.run import solve
 from meanfield.steppers import RK4, Euler, ExplicitRungeKutta, Heun
+from meanfield.theory import optimality_certificate
 
 Levels = dict[str, list[float]]
 Parameters = Mapping[str, Any]
@@ -123,6 +125,29 @@ def dissipation_and_balance(ladder: Ladder, levels: Levels) -> Iterator[Measurem
             yield expected["relative gap between force and sum over pairs"].measured(worst, case=case)
 
 
+# ---- TWO-3 ---------------------------------------------------------------------------------------------------------
+
+
+def optimality(ladder: Ladder, levels: Levels) -> Iterator[Measurement]:
+    """TWO-3: gradient descent of a wide student ends at an optimum, and of neurons of one sign it does not."""
+    p, expected = ladder.parameters, ladder.expected
+    network, penalty = TwoLayer(p["dim"], relu), p["penalty"]
+    for draw in levels["draw"]:
+        rng, case = np.random.default_rng([int(draw), 3]), f"draw {draw:g}"
+        x, y = rng.standard_normal((p["samples"], p["dim"])), rng.standard_normal(p["samples"])
+        flow = GradientFlow(Risk(network, x, y, penalty=penalty), Wasserstein())
+        free = initial.sphere(network, p["number"], rng)
+        stuck = ParticleMeasure(np.concatenate([np.abs(free.positions[:, :1]), free.positions[:, 1:]], axis=1))
+        ends = [final(flow, start, Euler(dt=p["step"]), p["step"] * p["steps"]) for start in (free, stuck)]
+        found, refused = (optimality_certificate(network, end, x, y, penalty=penalty) for end in ends)
+        yield expected["least value of F'(μ) + V over λ"].measured(found.least / penalty, case=case)
+        yield expected["largest value on the support over λ"].measured(found.on_support / penalty, case=case)
+        yield expected["bound of E(μ) − inf E over E(μ)"].measured(found.gap / flow.energy.value(ends[0]), case=case)
+        yield expected["least value of F'(μ) + V over λ, neurons of one sign"].measured(
+            refused.least / penalty, case=case
+        )
+
+
 # ---- TWO-5 ---------------------------------------------------------------------------------------------------------
 
 
@@ -165,6 +190,17 @@ CLAIMS = (
         "two_layer_flow",
         dissipation_and_balance,
         (Hypothesis("a penalty that decays visibly", lambda p: p["penalty"] * p["t_end"] > 0.1),),
+    ),
+    Claim(
+        "TWO-3",
+        "F'(μ) + V ≥ 0 everywhere, = 0 on the support: a wide student ends at an optimum, a stuck one is told from it",
+        "Chizat & Bach 2018, proposition 3.1 and theorem 3.3",
+        "two_layer_optimality",
+        optimality,
+        (
+            Hypothesis("there is a penalty: at zero loss without one nothing is certified", lambda p: p["penalty"] > 0),
+            Hypothesis("neurons in every direction", lambda p: p["number"] >= 4 * p["samples"]),
+        ),
     ),
     Claim(
         "TWO-5",

@@ -19,7 +19,7 @@ from .decay import (
     two_point_eigenvalue,
 )
 from .kernelised import algebraic_exponent, crossover_time, mode_rate
-from .local_pl import Certificate, PLVerdict, certify_ball, certify_path, check_run
+from .local_pl import ConvergenceCertificate, PLVerdict, certify_ball, certify_path, check_run
 from .optimality import OptimalityCertificate, optimality_certificate
 from .residual_features import feature_gram, initial_dissipation, initial_rates
 from .residual_network import ActivationBounds, ResidualBounds, certify_residual
@@ -27,7 +27,7 @@ from .residual_network import ActivationBounds, ResidualBounds, certify_residual
 __all__ = [
     "FIRST_EIGENVALUE",
     "ActivationBounds",
-    "Certificate",
+    "ConvergenceCertificate",
     "OptimalityCertificate",
     "PLVerdict",
     "ResidualBounds",

@@ -6,7 +6,6 @@ must come from theory, for the whole ball: what a run shows of it can refute it 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -36,7 +35,7 @@ class PLVerdict(Enum):
 
 
 @dataclass(frozen=True)
-class Certificate:
+class ConvergenceCertificate:
     """What an a-priori bound m says of a flow that starts with ``E − E* = gap``.
 
     Parameters
@@ -63,10 +62,10 @@ class Certificate:
 
     def __repr__(self) -> str:
         numbers = f"gap={self.gap:.4g}, largest_gap={self.largest_gap:.4g}, radius={self.radius:.4g}"
-        return f"Certificate({self.verdict.value}, {numbers}, rate={self.rate:.4g})"
+        return f"ConvergenceCertificate({self.verdict.value}, {numbers}, rate={self.rate:.4g})"
 
 
-def certify_ball(lower: Bound, gap: float, *, radii: np.ndarray) -> Certificate:
+def certify_ball(lower: Bound, gap: float, *, radii: np.ndarray) -> ConvergenceCertificate:
     r"""The criterion of one ball, at the smallest radius that meets it.
 
     .. math:: \frac{2 (E_0 - E^*)}{m(R)} ≤ R^2 \;⟹\; d(μ_t, μ_0) ≤ R, \quad E_t - E^* ≤ e^{-2m(R)t} (E_0 - E^*).
@@ -79,7 +78,7 @@ def certify_ball(lower: Bound, gap: float, *, radii: np.ndarray) -> Certificate:
 
     Returns
     -------
-    Certificate
+    ConvergenceCertificate
 
     Raises
     ------
@@ -98,13 +97,13 @@ def certify_ball(lower: Bound, gap: float, *, radii: np.ndarray) -> Certificate:
     Examples
     --------
     >>> certify_ball(lambda r: 1.0, 2.0, radii=[1.0, 2.0, 3.0])
-    Certificate(certified, gap=2, largest_gap=4.5, radius=2, rate=2)
+    ConvergenceCertificate(certified, gap=2, largest_gap=4.5, radius=2, rate=2)
     """
     radii, values, gap = _checked(lower, gap, radii)
     return _certificate(lower, gap, radii, values, 0.5 * values * radii**2)
 
 
-def certify_path(lower: Bound, gap: float, *, radii: np.ndarray) -> Certificate:
+def certify_path(lower: Bound, gap: float, *, radii: np.ndarray) -> ConvergenceCertificate:
     r"""The criterion along the path, at the smallest radius that meets it: never worse than one ball, up to the radii.
 
     .. math:: \int_0^R \sqrt{m(r)/2} \, dr ≥ \sqrt{E_0 - E^*} \;⟹\; d(μ_t, μ_0) ≤ R, \quad
@@ -121,21 +120,21 @@ def certify_path(lower: Bound, gap: float, *, radii: np.ndarray) -> Certificate:
     Examples
     --------
     >>> certify_path(lambda r: 1.0, 2.0, radii=[1.0, 2.0, 3.0])
-    Certificate(certified, gap=2, largest_gap=4.5, radius=2, rate=2)
+    ConvergenceCertificate(certified, gap=2, largest_gap=4.5, radius=2, rate=2)
     """
     radii, values, gap = _checked(lower, gap, radii)
     return _certificate(lower, gap, radii, values, np.cumsum(np.sqrt(values / 2) * np.diff(radii, prepend=0.0)) ** 2)
 
 
 def check_run(
-    certificate: Certificate,
+    certificate: ConvergenceCertificate,
     energy: np.ndarray,
     dissipation: np.ndarray,
     distance: np.ndarray,
     *,
     time: np.ndarray | None = None,
     tolerance: float = 1e-9,
-) -> Certificate:
+) -> ConvergenceCertificate:
     r"""The certificate after a run: the same one, or ``bound violated``. A run never certifies anything.
 
     .. math:: |∂E|^2(μ_t) ≥ 2 m(d(μ_t, μ_0)) (E_t - E^*) \quad \text{for every } t;
@@ -144,7 +143,7 @@ def check_run(
 
     Parameters
     ----------
-    certificate : Certificate
+    certificate : ConvergenceCertificate
     energy, dissipation, distance : (n,) float
         E − E*, |∂E|² and d(μ_t, μ_0) at n states: those of a run, or any others, as the inequality holds for all.
     time : (n,) float or None — their times on one flow from the start; None leaves the rate out
@@ -152,7 +151,7 @@ def check_run(
 
     Returns
     -------
-    Certificate
+    ConvergenceCertificate
 
     Raises
     ------
@@ -194,11 +193,12 @@ def _checked(lower: Bound, gap: float, radii: np.ndarray) -> tuple[np.ndarray, n
     return radii, values, gap
 
 
-def _certificate(lower: Bound, gap: float, radii: np.ndarray, values: np.ndarray, certified: np.ndarray) -> Certificate:
+def _certificate(
+    lower: Bound, gap: float, radii: np.ndarray, values: np.ndarray, certified: np.ndarray
+) -> ConvergenceCertificate:
     """From the gap certified at every radius: the smallest radius with a positive rate that will do."""
     best, enough = int(np.argmax(certified)), np.flatnonzero((certified >= gap) & (values > 0))
     index = int(enough[0]) if enough.size else best
     verdict = PLVerdict.CERTIFIED if enough.size else PLVerdict.NOT_CERTIFIED
     numbers = float(certified[best]), float(radii[index]), float(values[index])
-    assert math.isfinite(numbers[0])
-    return Certificate(verdict, lower, gap, *numbers)
+    return ConvergenceCertificate(verdict, lower, gap, *numbers)

@@ -15,7 +15,7 @@ import numpy as np
 from .. import _check
 from .._kernels import activation_functions as functions
 from ..measures import LayeredMeasure
-from .local_pl import Certificate, certify_path
+from .local_pl import ConvergenceCertificate, certify_path
 from .residual_features import feature_gram, preactivations, readout_range, require_rest
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class _Constants:
 
 def certify_residual(
     network: ResNet, mu: LayeredMeasure, x: np.ndarray, y: np.ndarray, *, activation: ActivationBounds | None = None
-) -> Certificate:
+) -> ConvergenceCertificate:
     r"""Whether the conditional-OT gradient flow of the square loss from μ is proved to converge, and at which rate.
 
     Parameters
@@ -227,7 +227,7 @@ def certify_residual(
 
     Returns
     -------
-    Certificate
+    ConvergenceCertificate
         By `certify_path`; ``lower`` is ``ResidualBounds.lower``.
 
     Raises
@@ -237,8 +237,8 @@ def certify_residual(
 
     Notes
     -----
-    A sufficient condition: at N = 6, d = 2, L = 10, m = 100, (w, b) ~ N(0, 9 I) it certifies labels within some 1e-3 of
-    the data, where runs converge from 0.5.
+    A sufficient condition: at N = 6, d = 2, L = 10, m = 100, (w, b) ~ N(0, 9 I) it certifies labels some 1e-3 from the
+    data, where runs converge from 0.5.
 
     Examples
     --------
@@ -247,7 +247,7 @@ def certify_residual(
     >>> atoms[..., 0] = 0.0
     >>> x = np.array([[-1.0], [0.0], [1.0]])
     >>> certify_residual(mf.ResNet(1, mf.tanh), mf.LayeredMeasure(atoms), x, 1.005 * x)
-    Certificate(certified, gap=8.333e-06, largest_gap=0.0001173, radius=0.02183, rate=0.05835)
+    ConvergenceCertificate(certified, gap=8.333e-06, largest_gap=0.0001173, radius=0.02183, rate=0.05835)
     """
     bounds = ResidualBounds(network, mu, x, activation)
     reach, risk = bounds.reach(), network.risk(mu, x, y)

@@ -75,7 +75,7 @@ def test_nothing_on_the_circle_is_greater_than_the_exact_maximum_and_the_search_
     exact = np.abs(s(_search.candidates_on_circle(s, x))[0]).max()
     dense = np.abs(s(np.column_stack([np.cos(turn), np.sin(turn)]))[0]).max()
     assert dense * (1 - 1e-14) <= exact <= dense + 1e-3 * np.abs(x).max()
-    first = np.column_stack([np.cos(turn), np.sin(turn)])[::1000]
+    first = np.column_stack([np.cos(turn), np.sin(turn)])[::50]  # one maximum of many may have a narrow basin
     found = max(np.abs(s(_search.ascend(s, x, w))[0]).max() for w in first)
     assert (1 - 1e-12) * exact <= found <= (1 + 1e-14) * exact
 
