@@ -134,10 +134,11 @@ def optimality(ladder: Ladder, levels: Levels) -> Iterator[Measurement]:
     network, penalty = TwoLayer(p["dim"], relu), p["penalty"]
     for draw in levels["draw"]:
         rng, case = np.random.default_rng([int(draw), 3]), f"draw {draw:g}"
-        x, y = rng.standard_normal((p["samples"], p["dim"])), rng.standard_normal(p["samples"])
+        x = rng.standard_normal((p["samples"], p["dim"]))
+        y = np.sin(2 * x[:, 0]) + 0.5 * x[:, 1]
         flow = GradientFlow(Risk(network, x, y, penalty=penalty), Wasserstein())
-        free = initial.sphere(network, p["number"], rng)
-        stuck = ParticleMeasure(np.concatenate([np.abs(free.positions[:, :1]), free.positions[:, 1:]], axis=1))
+        free, stuck = initial.gaussian(network, p["number"], rng), initial.sphere(network, p["number"], rng)
+        stuck = ParticleMeasure(np.concatenate([np.abs(stuck.positions[:, :1]), stuck.positions[:, 1:]], axis=1))
         ends = [final(flow, start, Euler(dt=p["step"]), p["step"] * p["steps"]) for start in (free, stuck)]
         found, refused = (optimality_certificate(network, end, x, y, penalty=penalty) for end in ends)
         yield expected["least value of F'(μ) + V over λ"].measured(found.least / penalty, case=case)

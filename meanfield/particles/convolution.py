@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _check
+from .. import _check, parallel
 from ..torus import GaussianKernel, Kernel, RadialForm, RadialKernel, Torus
+from ..torus.kernels import require_torus
 from . import direct, fourier
 from .routes import Route, cheapest
 
@@ -33,7 +34,7 @@ def convolve(
         form = _closed_form(kernel, route)
         x = _points(x, None)
         return direct.radial(form, x, _strengths(b, len(x)))
-    _require_torus(torus)
+    require_torus(torus)
     if not isinstance(kernel, Kernel):
         raise _check.fail("a kernel on a torus must have Fourier coefficients", repr(kernel), "use SobolevKernel")
     x = _points(x, torus)
@@ -45,7 +46,8 @@ def convolve(
     if route is Route.DIRECT:
         raise _check.fail("the direct sum on a torus is for Gaussians", repr(kernel), "use Route.FOURIER or MODES")
     if route is Route.MODES:
-        return direct.modes(torus, kernel.multiplier(torus), x, b)
+        with parallel.one_thread_libraries():
+            return direct.modes(torus, kernel.multiplier(torus), x, b)
     each = SHARE * tolerance
     modes = fourier.spread(torus, x, b, each)
     modes *= kernel.multiplier(torus)
@@ -86,7 +88,7 @@ def to_modes(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = 1e-9
     >>> np.round(modes, 6) + 0.0
     array([[ 2.+0.j,  0.-2.j, -2.+0.j]])
     """
-    _require_torus(torus)
+    require_torus(torus)
     x = _points(x, torus)
     return fourier.spread(torus, x, _strengths(b, len(x)), checked_tolerance(tolerance))
 
@@ -126,7 +128,7 @@ def from_modes(
     >>> np.round(value[:, 0], 6) + 0.0, np.round(gradient[:, 0, 0] / (2 * np.pi), 6) + 0.0
     (array([1., 0.]), array([ 0., -1.]))
     """
-    _require_torus(torus)
+    require_torus(torus)
     tolerance = checked_tolerance(tolerance)
     modes, half = np.asarray(modes, dtype=np.complex128), torus.squared_wavenumber.shape
     if modes.ndim != torus.dim + 1 or modes.shape[1:] != half:
@@ -178,11 +180,6 @@ def _closed_form(kernel: Kernel | RadialKernel, route: Route | None) -> RadialFo
     if route not in (None, Route.DIRECT):
         raise _check.fail("on R^d sums are direct", str(route), "pass a torus, or route=None")
     return kernel.radial_form()
-
-
-def _require_torus(torus: Any) -> None:
-    if not isinstance(torus, Torus):
-        raise TypeError(f"torus must be a Torus (got {type(torus).__name__}); pass mf.Torus(n, dim=d)")
 
 
 def checked_tolerance(tolerance: Any) -> float:

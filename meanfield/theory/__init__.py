@@ -21,6 +21,7 @@ from .decay import (
 from .kernelised import algebraic_exponent, crossover_time, mode_rate
 from .local_pl import ConvergenceCertificate, PLVerdict, certify_ball, certify_path, check_run
 from .optimality import OptimalityCertificate, optimality_certificate
+from .radial_network import RadialNetwork
 from .residual_features import feature_gram, initial_dissipation, initial_rates
 from .residual_network import ActivationBounds, ResidualBounds, certify_residual
 
@@ -30,6 +31,7 @@ __all__ = [
     "ConvergenceCertificate",
     "OptimalityCertificate",
     "PLVerdict",
+    "RadialNetwork",
     "ResidualBounds",
     "algebraic_exponent",
     "barenblatt",

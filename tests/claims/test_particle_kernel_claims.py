@@ -23,7 +23,7 @@ def test_loose_transforms_are_violated(monkeypatch):
     convolve = SobolevKernel.convolve_particles
 
     def loose(self, torus, x, b, tolerance, route):
-        return convolve(self, torus, x, b, 30 * tolerance, route)
+        return convolve(self, torus, x, b, 1000 * tolerance, route)
 
     monkeypatch.setattr(SobolevKernel, "convolve_particles", loose)
     torus, tolerances = Torus(129), [1e-6, 1e-9]

@@ -375,3 +375,23 @@ def test_inputs_are_not_modified():
     assert np.array_equal(x, kept[0])
     assert np.array_equal(b, kept[1])
     assert np.array_equal(modes, before)
+
+
+def test_points_far_away_are_not_seen():
+    """The polynomial of a Matérn kernel may overflow where the exponential has vanished long before."""
+    for kernel in (
+        mf.GaussianKernel(0.3),
+        mf.LaplaceKernel(0.3),
+        mf.MaternKernel(2.5, 0.3),
+        mf.MaternKernel(10.5, 0.3),
+    ):
+        for far in (1e10, 1e40, 1e200):
+            value, gradient = kernel.convolve_particles(None, np.array([[0.0, 0.0], [far, 0.0]]), np.ones((2, 1)))
+            np.testing.assert_allclose(value, 1.0, rtol=1e-14)
+            assert np.abs(gradient).max() < 1e-80
+
+
+def test_a_gaussian_far_below_the_grid_is_the_sum_of_the_modes():
+    x, b = np.array([[0.1], [0.35]]), np.ones((2, 1))
+    narrow, dirac = (k.convolve_particles(mf.Torus(9), x, b)[0] for k in (mf.GaussianKernel(1e-20), mf.DiracKernel()))
+    np.testing.assert_allclose(narrow, dirac, rtol=1e-8)
