@@ -48,10 +48,10 @@ def convolve(
     if route is Route.MODES:
         with parallel.one_thread_libraries():
             return direct.modes(torus, kernel.multiplier(torus), x, b)
-    each = SHARE * tolerance
-    modes = fourier.spread(torus, x, b, each)
+    at = fourier.Points(torus, x, SHARE * tolerance)
+    modes = fourier.spread(at, b)
     modes *= kernel.multiplier(torus)
-    return fourier.values_and_slopes(torus, modes, x, each)
+    return fourier.values_and_slopes(at, modes)
 
 
 def to_modes(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = 1e-9) -> np.ndarray:
@@ -90,7 +90,8 @@ def to_modes(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = 1e-9
     """
     require_torus(torus)
     x = _points(x, torus)
-    return fourier.spread(torus, x, _strengths(b, len(x)), checked_tolerance(tolerance))
+    b = _strengths(b, len(x))
+    return fourier.spread(fourier.Points(torus, x, checked_tolerance(tolerance)), b)
 
 
 def from_modes(
@@ -135,7 +136,7 @@ def from_modes(
         raise _check.fail(f"modes must have shape (q, {str(half)[1:]}", f"shape {modes.shape}", "stack coefficients")
     if not np.isfinite(modes.sum()):
         raise _check.fail("modes must be finite", "NaN or infinity", "pass finite coefficients")
-    return fourier.values_and_slopes(torus, modes, _points(x, torus), tolerance)
+    return fourier.values_and_slopes(fourier.Points(torus, _points(x, torus), tolerance), modes)
 
 
 # What flows call at every step, with points that are checked already: two real arrays share a complex transform.
@@ -143,18 +144,18 @@ def from_modes(
 
 def modes_of(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = ACCURATE) -> np.ndarray:
     """Modes of strengths (N,) on the half spectrum (n, …, n//2+1), of (N, q) on q of them."""
-    modes = fourier.spread(torus, x, b.reshape(len(x), -1), tolerance)
+    modes = fourier.spread(fourier.Points(torus, x, tolerance), b.reshape(len(x), -1))
     return modes if b.ndim == 2 else modes[0]
 
 
 def values_at(torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float = ACCURATE) -> np.ndarray:
     """The real fields of half spectra (q, …) at points, (N, q)."""
-    return fourier.values(torus, modes, x, tolerance)
+    return fourier.values(fourier.Points(torus, x, tolerance), modes)
 
 
 def gradient_at(torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float = ACCURATE) -> np.ndarray:
     """The gradient of the real field of one half spectrum at points, (N, d)."""
-    return fourier.slopes(torus, modes, x, tolerance)
+    return fourier.slopes(fourier.Points(torus, x, tolerance), modes)
 
 
 def _gaussian_route(
