@@ -36,8 +36,8 @@ def concentration(**changes):
 
 
 def optimality(**changes):
-    sizes = {"number": 40, "samples": 10, "steps": 12000, "step": 0.1}
-    return small("two_layer_optimality", {"draw": [1]}, **{**sizes, **changes})
+    levels = {"draw": [1], "steps": [changes.pop("steps", 12000)]}
+    return small("two_layer_optimality", levels, **{"number": 40, "samples": 10, "step": 0.1, **changes})
 
 
 def violated(claim, ladder):
