@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .flow import GradientFlow
+from .geometries import ConditionalWasserstein, Wasserstein
 
 CLOSE = 1e-6  # of the window's length: samples closer than this have no cubic through them in double precision
 
@@ -106,6 +107,7 @@ class Balance:
         self.dissipation = math.nan
         self.by_distance = 0.0 if flow.geometry.measures(state) and not exempt else math.nan
         self._saved = (t, state)
+        self._guess: np.ndarray | None = None  # potentials of the last plan
         self._before = (math.nan, math.nan)  # energy and dissipation at the last save
         self.step(t, state)
 
@@ -121,7 +123,7 @@ class Balance:
         """The balance variables of a save at the last step's state."""
         before, last = self._saved
         if t > before and not math.isnan(self.by_distance):
-            self.by_distance += self.flow.geometry.distance(last, state) ** 2 / (t - before)
+            self.by_distance += self._distance(last, state) ** 2 / (t - before)
         self._saved = (t, state)
         if self.exempt:
             self.dissipation = self.slope(state)  # first: a differential may bring the value with it
@@ -139,16 +141,28 @@ class Balance:
             "lojasiewicz_slope": slope,
         }
 
+    def _distance(self, last: Any, state: Any) -> float:
+        """Between saves; where it is a transport plan's, started from the plan before."""
+        geometry = self.flow.geometry
+        if not isinstance(geometry, Wasserstein | ConditionalWasserstein):
+            return geometry.distance(last, state)
+        distance, self._guess = geometry.followed_distance(last, state, self._guess)
+        return distance
+
     def pack(self) -> dict[str, np.ndarray]:
         """The running sums, for a restart record (the saved state is stored beside)."""
         scalars = [self.start, self.dissipation, self.by_distance, *self._before]
-        return {"scalars": np.array(scalars), "descent": self.descent.pack(), "length": self.length.pack()}
+        guess = np.empty(0) if self._guess is None else self._guess
+        return {
+            "scalars": np.array(scalars), "descent": self.descent.pack(), "length": self.length.pack(), "guess": guess,
+        }  # fmt: skip
 
     def unpack(self, t: float, state: Any, packed: dict[str, np.ndarray]) -> None:
         """Take up the sums that :meth:`pack` described, at the save it was packed at."""
         self._saved = (t, state)
         self.start, self.dissipation, self.by_distance, *before = (float(x) for x in packed["scalars"])
         self._before = before[0], before[1]
+        self._guess = packed["guess"] if packed["guess"].size else None
         self.descent, self.length = (RunningIntegral.unpack(packed[key]) for key in ("descent", "length"))
 
 

@@ -72,6 +72,12 @@ class Wasserstein:
 
         return wasserstein(a, b)
 
+    def followed_distance(self, a: Any, b: Any, guess: np.ndarray | None) -> tuple[float, np.ndarray | None]:
+        """W₂ of consecutive states, the plan started from the potentials of the pair before."""
+        from .distances.following import followed_distance
+
+        return followed_distance(a, b, guess)
+
 
 @dataclass(frozen=True)
 class Kernelised:
@@ -212,6 +218,12 @@ class ConditionalWasserstein:
         from .distances import conditional_wasserstein
 
         return conditional_wasserstein(a, b)
+
+    def followed_distance(self, a: Any, b: Any, guess: np.ndarray | None) -> tuple[float, np.ndarray | None]:
+        """d of consecutive states, every layer's plan started from the potentials of the pair before."""
+        from .distances.following import followed_distance
+
+        return followed_distance(a, b, guess)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The energy balance: its integrals to order 4, its defects to the orders of stepper and saves."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -139,3 +141,47 @@ def test_a_packed_balance_continues_to_the_same_bits():
 def test_no_distance_is_not_a_number():
     rho = mf.Torus(8, dim=2).density(lambda x, y: 1 + 0.1 * np.cos(2 * np.pi * y))
     assert np.isnan(Balance(FLOW, FLOW.dissipation, 0.0, rho).save(0.0, rho)["balance_defect"])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("layered", [False, True])
+def test_plans_between_saves_start_from_the_one_before_and_find_the_same(layered, weighted, monkeypatch):
+    """Distances are those of cold plans; every pair but the first is given potentials."""
+    from meanfield.distances import conditional, following, plans
+
+    rng, guesses = np.random.default_rng(3), []
+    plain = plans.plan_between
+
+    def noted(*given, guess, **options):
+        guesses.append(guess is not None)
+        return plain(*given, guess=guess, **options)
+
+    for module in (conditional, following):
+        monkeypatch.setattr(module, "plan_between", noted)
+    shape = (3, 30, 2) if layered else (30, 2)
+    weights = rng.dirichlet(np.ones(30), shape[:1] if layered else None) if weighted else None
+    kind = mf.LayeredMeasure if layered else mf.ParticleMeasure
+    states = [kind(rng.standard_normal(shape) * (1 + 0.1 * k), weights) for k in range(4)]
+    geometry, guess = (mf.ConditionalWasserstein() if layered else mf.Wasserstein()), None
+    for a, b in itertools.pairwise(states):
+        found, guess = geometry.followed_distance(a, b, guess)
+        count = len(guesses)
+        assert found == pytest.approx(geometry.distance(a, b), rel=1e-14)
+        del guesses[count:]
+    layers = 3 if layered else 1
+    assert guesses == [False] * layers + [True] * 2 * layers
+
+
+def test_a_resumed_run_of_particles_keeps_the_bits_of_its_balance(tmp_path):
+    rng = np.random.default_rng(0)
+    flow = mf.GradientFlow(mf.Interaction(mf.GaussianKernel(0.5)), mf.Wasserstein())
+    cloud = mf.ParticleMeasure(rng.standard_normal((40, 2)), rng.dirichlet(np.ones(40)))
+    options = {"t_end": 1.0, "save_at": 9, "progress": False, "stepper": mf.steppers.RK4(dt=0.025)}
+    whole = mf.solve(flow, cloud, **options)
+    with pytest.warns(RuntimeWarning, match="step limit"):
+        mf.solve(flow, cloud, out=tmp_path / "run.h5", max_steps=25, **options)
+    resumed = mf.solve(flow, cloud, out=tmp_path / "run.h5", resume=True, **options)
+    assert np.isfinite(whole.balance_defect).all()
+    for name in ("positions", "balance_defect"):
+        np.testing.assert_array_equal(resumed[name], whole[name])
+    resumed.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .. import _check, parallel
 from ..measures import LayeredMeasure
-from .plans import TransportPlan, cloud, plan_between
+from .plans import TransportPlan, cloud, guess_of, plan_between
 from .wasserstein import line_between
 
 
@@ -36,7 +37,7 @@ class ConditionalPlan:
     value: float = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", _mean_root([plan.value for plan in self.plans]))
+        object.__setattr__(self, "value", mean_root([plan.value for plan in self.plans]))
 
     def geodesic(self, t: float) -> LayeredMeasure:
         r"""The measure at time t of the constant-speed geodesic from μ to ν.
@@ -106,12 +107,20 @@ def conditional_plan(
     """
     _check_layers(mu, nu, start)
 
-    def plan(layer: int) -> TransportPlan:
-        return plan_between(
-            *_layer(mu, layer), *_layer(nu, layer), wrap=False, start=None if start is None else start.plans[layer]
-        )
+    guesses = None if start is None else [guess_of(plan, mu.width, nu.width) for plan in start.plans]
+    return ConditionalPlan(mu, nu, plans_of_layers(mu, nu, guesses))
 
-    return ConditionalPlan(mu, nu, tuple(parallel.run(plan, range(mu.depth))))
+
+def plans_of_layers(
+    mu: LayeredMeasure, nu: LayeredMeasure, guesses: Sequence[np.ndarray | None] | np.ndarray | None
+) -> tuple[TransportPlan, ...]:
+    """The plan of every layer, from potentials at the particles of ν where there are some; threads over layers."""
+
+    def plan(layer: int) -> TransportPlan:
+        guess = None if guesses is None else guesses[layer]
+        return plan_between(*_layer(mu, layer), *_layer(nu, layer), wrap=False, guess=guess)
+
+    return tuple(parallel.run(plan, range(mu.depth)))
 
 
 def conditional_wasserstein(mu: LayeredMeasure, nu: LayeredMeasure, *, start: ConditionalPlan | None = None) -> float:
@@ -163,7 +172,7 @@ def conditional_wasserstein(mu: LayeredMeasure, nu: LayeredMeasure, *, start: Co
         (x, a), (y, b) = _layer(mu, layer), _layer(nu, layer)
         return line_between(x.ravel(), a, y.ravel(), b)
 
-    return _mean_root(parallel.run(value, range(mu.depth)))
+    return mean_root(parallel.run(value, range(mu.depth)))
 
 
 def labelled_distance(mu: LayeredMeasure, nu: LayeredMeasure) -> float:
@@ -221,6 +230,6 @@ def _layer(state: LayeredMeasure, layer: int) -> tuple[np.ndarray, np.ndarray]:
     return positions[layer], weights[layer]
 
 
-def _mean_root(values: list[float]) -> float:
+def mean_root(values: list[float]) -> float:
     """Root mean square, summed in order."""
     return math.sqrt(sum(value * value for value in values) / len(values))

@@ -104,7 +104,22 @@ def transport_plan(mu: ParticleMeasure, nu: ParticleMeasure, *, start: Transport
     (3.0, array([1, 2, 0]), array([0.25, 0.25, 0.5 ]))
     """
     check_clouds(mu, nu)
-    return plan_between(*cloud(mu), *cloud(nu), wrap=mu.torus is not None, start=start)
+    guess = guess_of(start, mu.number, nu.number)
+    return plan_between(*cloud(mu), *cloud(nu), wrap=mu.torus is not None, guess=guess)
+
+
+def guess_of(start: TransportPlan | None, n: int, m: int) -> np.ndarray | None:
+    """The potentials at the m targets that a start brings, or an error that says what does not fit."""
+    if start is None:
+        return None
+    if not isinstance(start, TransportPlan):
+        raise TypeError(
+            f"start must be a TransportPlan (got {type(start).__name__}); pass what transport_plan returned"
+        )
+    if tuple(map(len, start.potentials)) != (n, m):
+        sizes = " and ".join(str(len(potential)) for potential in start.potentials)
+        raise _check.fail(f"start must be a plan between {n} and {m} points", sizes, "pass start=None")
+    return start.potentials[1]
 
 
 def space(state: ParticleMeasure | TorusDensity) -> str:
@@ -131,9 +146,12 @@ def check_clouds(mu: ParticleMeasure, nu: ParticleMeasure) -> None:
 
 
 def plan_between(
-    x: np.ndarray, a: np.ndarray, y: np.ndarray, b: np.ndarray, *, wrap: bool, start: TransportPlan | None
+    x: np.ndarray, a: np.ndarray, y: np.ndarray, b: np.ndarray, *, wrap: bool, guess: np.ndarray | None
 ) -> TransportPlan:
-    """The plan between points ``x`` (n, d) of weights ``a`` (n,) and ``y`` (m, d), ``b`` (m,), none of them checked."""
+    """The plan between points ``x`` (n, d) of weights ``a`` (n,) and ``y`` (m, d), ``b`` (m,), none of them checked.
+
+    ``guess`` (m,) are potentials at y, of an earlier plan.
+    """
     n, m = len(x), len(y)
     if n * m > _LARGEST:
         raise _check.fail(
@@ -142,19 +160,12 @@ def plan_between(
     size = float(max(np.abs(x).max(), np.abs(y).max()))
     if size > _FARTHEST:
         raise _check.fail("squared distances must be finite", f"a coordinate of size {size:g}", "scale the points down")
-    if not isinstance(start, TransportPlan | None):
-        raise TypeError(
-            f"start must be a TransportPlan (got {type(start).__name__}); pass what transport_plan returned"
-        )
-    if start is not None and tuple(map(len, start.potentials)) != (n, m):
-        sizes = " and ".join(str(len(potential)) for potential in start.potentials)
-        raise _check.fail(f"start must be a plan between {n} and {m} points", sizes, "pass start=None")
     centres = [np.zeros(x.shape[1]) if wrap else np.einsum("i,ia->a", w, z) / w.sum() for w, z in ((a, x), (b, y))]
     near, far, shift = x - centres[0], y - centres[1], centres[0] - centres[1]
     # |x − y|² = |near − far|² + 2 shift·(near − far) + |shift|²: potentials without the translation are better guesses
     along = [2 * np.einsum("ia,a->i", z, shift) for z in (near, far)]
-    guess = None if start is None else start.potentials[1] + along[1]
-    pairs, units, u, v = cheapest(near, a, far, b, wrap=wrap, guess=guess)
+    prices = None if guess is None else guess + along[1]
+    pairs, units, u, v = cheapest(near, a, far, b, wrap=wrap, guess=prices)
     gap = x[pairs[0]] - y[pairs[1]]
     if wrap:
         gap -= np.floor(gap + 0.5)
