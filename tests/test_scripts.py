@@ -27,9 +27,12 @@ CHECKED = {
     "density_node",
     "kernel_particles",
     "kernelised_porous_medium",
+    "mean_field_limit",
     "porous_medium",
     "porous_medium_rates",
     "porous_medium_regimes",
+    "two_layer_digits",
+    "two_layer_wasserstein",
 }
 
 
@@ -455,6 +458,152 @@ def test_bad_input_of_kernel_particles(argv, message):
         main("kernel_particles", "--quick", *argv)
     assert message in str(info.value)
     assert "\n" not in str(info.value)
+
+
+def test_a_student_learns_its_teacher_in_the_plane(tmp_path, capsys):
+    """Neurons stay balanced, charge gathers on the teacher's lines, and the risk is that of the function on the circle.
+
+    h is homogeneous and E|x|² = 2, so ½E|h − h*|² is the mean of (h − h*)² over the unit circle.
+    """
+    out, figure = tmp_path / "run.h5", tmp_path / "run.png"
+    ds = main("two_layer_wasserstein", "--quick", "--saves", "61", "--out", str(out), "--figure", str(figure))
+    assert (ds.verdict, ds.status, ds.sizes["particle"]) == ("confirmed", "finished", 16)
+    assert len(rows(capsys.readouterr().out)) == 5
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    angles = np.deg2rad([75, 200, 320])
+    teacher = mf.ParticleMeasure(np.column_stack([[3, 3, -3], np.cos(angles), np.sin(angles)]))
+    around = np.linspace(0, 2 * np.pi, 20_000, endpoint=False)
+    circle, network = np.column_stack([np.cos(around), np.sin(around)]), mf.TwoLayer(2, mf.relu)
+    for index in (0, 30, -1):
+        student = mf.ParticleMeasure(ds.positions.values[index], ds.weights.values)
+        gap = network.predict(student, circle) - network.predict(teacher, circle)
+        assert np.mean(gap**2) == pytest.approx(float(ds.risk[index]), rel=1e-5)
+    a, w = ds.positions.values[..., 0], ds.positions.values[..., 1:]
+    np.testing.assert_allclose(np.linalg.norm(w, axis=-1), np.abs(a), rtol=1e-5, atol=0)  # the tolerance of a step
+    assert np.all(np.sign(a) == np.sign(a[0]))  # a² = |w|² > 0: no sign changes
+    assert float(ds.on_lines[0]) < 0.2
+    assert float(ds.on_lines[-1]) > 0.8
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.positions, ds.positions)
+
+
+def test_a_penalised_student_ends_at_an_optimum(capsys):
+    """The largest |E[(h − h*)σ(w·x)]| is the penalty where neurons are, and nowhere more."""
+    ds = main("two_layer_wasserstein", "--quick", "--saves", "61", "--penalty", "0.02")
+    assert (ds.verdict, ds.status) == ("confirmed", "finished")
+    assert "over the penalty" in capsys.readouterr().out
+    assert float(ds.risk[-1]) > 1e-4
+    assert float(ds.dissipation[-1]) < 1e-6
+
+
+def test_a_narrow_student_is_outside_the_theory_of_wide_ones(capsys):
+    ds = main("two_layer_wasserstein", "--width", "2", "--saves", "5", "--t-end", "30")
+    assert ds.verdict == "hypotheses not met"
+    printed = capsys.readouterr().out
+    assert "the student has two neurons of either sign" in printed
+    assert "saves resolve the energy (one interval has " in printed
+    assert float(ds.risk[-1]) > 1e-2
+
+
+def test_the_loss_falls_where_the_student_gets_wider_than_its_teacher(tmp_path):
+    """TWO-2 by script: 0.16 to 0.5 for one neuron, 0.05 to 0.09 for two, next to nothing for eight."""
+    from meanfield.claims import load_ladder
+    from meanfield.claims.mean_field import population_loss
+
+    out, figure = tmp_path / "widths.h5", tmp_path / "widths.png"
+    argv = ("--study", "width", "--quick", "--width", "1,2,8", "--steps", "1500")
+    ds = main("two_layer_wasserstein", *argv, "--out", str(out), "--figure", str(figure))
+    assert (ds.verdict, dict(ds.loss.sizes)) == ("confirmed", {"width": 3, "seed": 1})
+    one, two, eight = ds.loss.values[:, 0]
+    assert 0.15 < one < 0.5
+    assert 0.05 < two < 0.5 * (1 + 1 / math.pi)
+    assert eight < 1e-3 * two
+    claim = dict(load_ladder("two_layer_width").parameters) | {"steps": 1500}
+    assert population_loss(claim, 2, 0) == pytest.approx(two, rel=1e-9)
+    assert np.all(np.diff(ds.risk, axis=-1) <= 1e-15)
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.risk, ds.risk)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--study", "digits"], "study must be one of plane, width (got 'digits')"),
+        (["--signs", "1,-1"], "a teacher needs a sign -1 or 1 for every angle (got 3 angles, signs [1.0, -1.0])"),
+        (["--signs", "1,1,2"], "a teacher needs a sign -1 or 1 for every angle"),
+        (["--width", "2.5"], "width must be a whole number"),
+        (["--radius", "0"], "radius must be positive"),
+        (["--penalty", "-1"], "penalty must not be negative"),
+        (["--saves", "2"], "saves must be at least 3"),
+        (["--study", "width", "--width", "4,8"], "hypotheses not met"),
+        (["--study", "width", "--steps", "0"], "steps must be at least 1"),
+    ],
+)
+def test_bad_input_of_students(argv, message, capsys):
+    if "4,8" in argv:
+        assert main("two_layer_wasserstein", "--quick", *argv, "--steps", "10", "--dim", "3").verdict == message
+        return
+    with pytest.raises(ValueError) as info:
+        main("two_layer_wasserstein", "--quick", *argv)
+    assert message in str(info.value)
+    assert "\n" not in str(info.value)
+
+
+def test_digits_are_told_apart(tmp_path, capsys):
+    """The risk starts at ½ (h = 0, targets ±1); neurons beat the affine functions, whose accuracy is 0.93 to 0.95."""
+    out, figure = tmp_path / "digits.h5", tmp_path / "digits.png"
+    ds = main("two_layer_digits", "--quick", "--epochs", "6", "--out", str(out), "--figure", str(figure))
+    assert len(rows(capsys.readouterr().out)) == 4
+    np.testing.assert_allclose(ds.risk[:, 0], 0.5, rtol=1e-12)
+    assert float(ds.risk[:, -1].max()) < 0.025
+    assert float(ds.train_accuracy[:, -1].min()) > 0.97
+    assert 0.91 < float(ds.linear_accuracy.min()) < float(ds.test_accuracy[:, -1].min()) < 1
+    assert int(ds.confusion.sum()) == round(0.25 * 1797)
+    right = np.trace(ds.confusion.values) / int(ds.confusion.sum())
+    assert right == pytest.approx(float(ds.test_accuracy[0, -1]), rel=1e-12)
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.neurons, ds.neurons)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--activation", "step"], "activation must be one of relu, tanh, sigmoid (got 'step')"),
+        (["--loss", "hinge"], "loss must be one of square, logistic (got 'hinge')"),
+        (["--held-out", "1"], "held_out must lie in (0, 1)"),
+        (["--width", "1"], "width must be at least 2"),
+        (["--width", "33"], "width must be even"),
+        (["--batch", "2000"], "a batch must not exceed the data"),
+        (["--learning-rate", "100"], "stability bound"),
+    ],
+)
+def test_bad_input_of_digits(argv, message):
+    with pytest.raises(ValueError) as info:
+        main("two_layer_digits", "--quick", *argv)
+    assert message in str(info.value)
+    assert "\n" not in str(info.value)
+
+
+def test_the_mean_field_limit(tmp_path, capsys):
+    """TWO-4 by script: 16 times more neurons deviate 4 times less, and so do steps 16 times smaller."""
+    out, figure = tmp_path / "limit.h5", tmp_path / "limit.png"
+    levels = ("--width", "16,64,256", "--step", "0.00625,0.025,0.1", "--width-of-steps", "50")
+    ds = main("mean_field_limit", "--quick", *levels, "--out", str(out), "--figure", str(figure))
+    assert ds.verdict in ("confirmed", "consistent")
+    assert len(rows(capsys.readouterr().out)) == 4
+    for name, small, large in (("width", 2, 0), ("step", 0, 2)):
+        rms = np.sqrt((ds[f"outputs_{name}"] ** 2).mean("seed").values)
+        assert 2 < rms[large] / rms[small] < 6, name  # 8 seeds; 1.4 for steps if 50 other neurons were a floor
+    np.testing.assert_array_equal(ds.risk_along[:, 0], float(ds.risk_flow[0]))
+    assert np.all(np.diff(ds.risk_flow) < 0)
+    assert np.all(np.diff(ds.norm, axis=-1) >= 0)
+    gaps = np.abs(ds.norm - ds.norm_limit).mean("share").values
+    assert gaps[-1] < 0.5 * gaps[0]  # 16 and 256 neurons
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.outputs_step, ds.outputs_step)
+    assert figure.read_bytes().startswith(b"\x89PNG")
 
 
 def test_only_animated_scripts_have_the_flag():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.claims.claim import Claim, Hypothesis
+from meanfield.claims.fits import RateFit
 from meanfield.claims.ladder import Ladder
 from meanfield.claims.rates import fit_rate
 from meanfield.claims.runs import final
@@ -21,8 +22,12 @@ from meanfield.measures import ParticleMeasure
 from meanfield.models import GaussianInputs, TwoLayer, relu, tanh
 from meanfield.steppers import RK4, Euler, StochasticDescent
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 Levels = dict[str, list[float]]
 Parameters = Mapping[str, Any]
+OBSERVED = ("outputs", "risk")
 
 
 # ---- TWO-2 ---------------------------------------------------------------------------------------------------------
@@ -110,10 +115,17 @@ def errors(gap: np.ndarray) -> dict[str, float]:
     return {"outputs": math.sqrt(float(np.mean(gap[:-1] ** 2))), "risk": float(gap[-1])}
 
 
-def deviation_from_limit(ladder: Ladder, levels: Levels, progress: bool | None = None) -> Iterator[Measurement]:
-    """TWO-4: apart, the rates in the width (full gradient) and in the step (same particles, one sample a step)."""
-    p, expected = ladder.parameters, ladder.expected
-    limit = Limit(p)
+def deviations(ladder: Ladder, levels: Levels, *, seeds: int | None = None, progress: bool | None = None) -> xr.Dataset:
+    """Apart, deviations along the width (full gradient) and along the step (same particles, one sample a step).
+
+    Returns
+    -------
+    Dataset — ``outputs_width``, ``risk_width`` (width, seed), ``outputs_step``, ``risk_step`` (step, seed); ``seeds``
+    are by default the ladder's
+    """
+    import xarray as xr
+
+    limit, p = Limit(ladder.parameters), ladder.parameters
     reference = limit.flown(limit.start(ladder.reference["width"], np.random.default_rng(p["seed_of_reference"])))
 
     def narrow(width: float, rng: np.random.Generator) -> dict[str, float]:
@@ -123,11 +135,28 @@ def deviation_from_limit(ladder: Ladder, levels: Levels, progress: bool | None =
         start = limit.start(p["width_of_steps"], rng)
         return errors(limit.descended(start, step, rng) - limit.flown(start))
 
-    for axis, run in (("width", narrow), ("step", stepped)):
-        found = sweep(run, {axis: levels[axis]}, seeds=ladder.seeds, progress=progress)
-        for name in ("outputs", "risk"):
-            fit = fit_rate(found[name], along=axis, bend=math.inf)
-            yield expected[f"deviation of the {name} in the {axis}"].measured(fit)
+    found = {
+        axis: sweep(run, {axis: levels[axis]}, seeds=seeds or ladder.seeds, progress=progress)
+        for axis, run in (("width", narrow), ("step", stepped))
+    }
+    return xr.merge([one.rename({name: f"{name}_{axis}" for name in OBSERVED}) for axis, one in found.items()])
+
+
+def fitted(ds: xr.Dataset, name: str, axis: str) -> RateFit:
+    """The rate of one of `OBSERVED` along an axis; no level is left out."""
+    return fit_rate(ds[f"{name}_{axis}"], along=axis, bend=math.inf)
+
+
+def of_deviations(ladder: Ladder, ds: xr.Dataset) -> Iterator[Measurement]:
+    """The rates of `deviations` beside theory's."""
+    for axis in ("width", "step"):
+        for name in OBSERVED:
+            yield ladder.expected[f"deviation of the {name} in the {axis}"].measured(fitted(ds, name, axis))
+
+
+def deviation_from_limit(ladder: Ladder, levels: Levels, progress: bool | None = None) -> Iterator[Measurement]:
+    """TWO-4: the rates in the width and in the step."""
+    yield from of_deviations(ladder, deviations(ladder, levels, progress=progress))
 
 
 CLAIMS = (

@@ -72,7 +72,7 @@ def sweep(
     wanted = _accepted(run, axes, seeds)
     results: dict[str, list[Any]] = {}
     calls = list(itertools.product(*axes.values(), repeats))
-    for *values, seed in _shown(calls, progress):
+    for *values, seed in with_progress(calls, progress):
         level = dict(zip(axes, values))
         given = {"rng": _generator(level, seed, root_seed), SEED: seed}
         where = ", ".join(f"{name} = {value}" for name, value in level.items())
@@ -138,7 +138,8 @@ def _canonical(value: Any) -> str:
     return float(value).hex() if isinstance(value, numbers.Real) else repr(value)
 
 
-def _shown(calls: list[Any], progress: bool | None) -> Iterator[Any]:
+def with_progress(calls: list[Any], progress: bool | None) -> Iterator[Any]:
+    """The calls one by one under a progress bar; None shows it on a terminal only."""
     from tqdm import tqdm
 
     shown = sys.stderr.isatty() if progress is None else progress

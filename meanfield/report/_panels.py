@@ -6,7 +6,7 @@ import math
 import re
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -46,6 +46,12 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def halves(figure: Figure, ratio: float) -> tuple[SubFigure, SubFigure]:
+    """The parts above and below, their heights in the given ratio: a layout of its own for each."""
+    above, below = cast("np.ndarray", figure.subfigures(2, 1, height_ratios=(ratio, 1)))
+    return above, below
 
 
 def dimension(ds: xr.Dataset) -> int:

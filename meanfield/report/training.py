@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,13 +46,13 @@ def plot_training(ds: xr.Dataset, *, guarantee: float | None = None) -> Figure:
     """
     if ds.density.ndim == 3:
         figure = _panels.new_figure(9.6, 6.6)
-        above, below = _halves(figure, 1.0)
+        above, below = _panels.halves(figure, 1.0)
         _along_s_and_t_on_the_line(above, ds)
         flow, risk, jacobian = below.subplots(1, 3, width_ratios=(1.3, 1, 0.8))
         _characteristics(flow, ds)
     else:
         figure = _panels.new_figure(9.6, 7.9)
-        above, below = _halves(figure, 1.35)
+        above, below = _panels.halves(figure, 1.35)
         _along_s_and_t_in_space(above, ds)
         flow, risk, jacobian = below.subplots(1, 3, width_ratios=(1.05, 1, 0.8))
         _deformed_grid(flow, ds)
@@ -60,12 +60,6 @@ def plot_training(ds: xr.Dataset, *, guarantee: float | None = None) -> Figure:
     _jacobian(jacobian, ds)
     figure.suptitle(_panels.heading(ds), fontsize=TITLE)
     return figure
-
-
-def _halves(figure: Figure, ratio: float) -> tuple[SubFigure, SubFigure]:
-    """The parts above and below, their heights in the given ratio: a layout of its own for each."""
-    above, below = cast("np.ndarray", figure.subfigures(2, 1, height_ratios=(ratio, 1)))
-    return above, below
 
 
 # ---- densities ---------------------------------------------------------------------------------------------------
