@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -38,11 +38,11 @@ def plot_map(ds: xr.Dataset, p: Parameters) -> Figure:
     """
     training = map_of(p)
     figure = _panels.new_figure(12.0, 9.6)
-    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.15))
+    above, below = _panels.halves(figure, 1 / 1.15)
     shown = _panels.shown_times(ds, 3)
     for axes, index in zip(above.subplots(1, len(shown), squeeze=False)[0], shown):
         _paths(axes, ds, training, index)
-    neurons, curves = below.subfigures(1, 2, width_ratios=(1.45, 1))
+    neurons, curves = cast("np.ndarray", below.subfigures(1, 2, width_ratios=(1.45, 1)))
     _neurons(neurons, ds)
     risk, balance = curves.subplots(2, 1, height_ratios=(1.2, 1))
     _risk(risk, ds)
