@@ -33,6 +33,7 @@ CHECKED = {
     "porous_medium_regimes",
     "resnet_conditional_ot",
     "resnet_digits",
+    "resnet_threshold",
     "two_layer_digits",
     "two_layer_wasserstein",
 }
@@ -651,9 +652,30 @@ def test_digits_by_a_residual_network(tmp_path, capsys):
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_threshold_of_residual_networks(tmp_path, capsys):
+    """m < N certifies nothing; a certificate does not depend on δ, and holds; from far away nothing converges."""
+    out, figure = tmp_path / "threshold.h5", tmp_path / "threshold.png"
+    argv = ("--displacement", "1e-5,0.3,10", "--width", "4,16", "--steps", "300")
+    ds = main("resnet_threshold", "--quick", *argv, "--out", str(out), "--figure", str(figure))
+    assert ds.verdict == "confirmed"
+    assert len(rows(capsys.readouterr().out)) == 5
+    reached, proved = np.isfinite(ds.arrival), ds.certified_rate > 0
+    assert not ds.certified.sel(width=4).any()  # 4 features of 6 data: a singular Gram matrix
+    np.testing.assert_array_equal(proved, ds.displacement < ds.certified)
+    assert bool((ds.certified_closed.sel(width=16) < 0.25 * ds.certified.sel(width=16)).all())
+    assert bool(reached.sel(displacement=[1e-5, 0.3], width=16).all())
+    assert not bool(reached.sel(displacement=10).any())
+    np.testing.assert_array_equal(reached, ds.left < 1e-6)
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.arrival, ds.arrival)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("name", "argv", "message"),
     [
+        ("resnet_threshold", ["--width", "2.5"], "width must be a whole number"),
+        ("resnet_threshold", ["--steps", "0"], "steps must be at least 1"),
         ("resnet_conditional_ot", ["--data", "spirals"], "data must be one of moons, rings (got 'spirals')"),
         ("resnet_conditional_ot", ["--points", "0"], "points must be at least 1"),
         ("resnet_conditional_ot", ["--spread", "0"], "scale must be positive"),
