@@ -33,6 +33,7 @@ CHECKED = {
     "porous_medium_regimes",
     "resnet_conditional_ot",
     "resnet_digits",
+    "resnet_size_limits",
     "resnet_threshold",
     "two_layer_digits",
     "two_layer_wasserstein",
@@ -671,9 +672,29 @@ def test_the_threshold_of_residual_networks(tmp_path, capsys):
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
+def test_residual_networks_of_finite_size(tmp_path, capsys):
+    """COT-4 by script: errors halve with twice the layers, and with four times the neurons; d falls more slowly."""
+    out, figure = tmp_path / "sizes.h5", tmp_path / "sizes.png"
+    argv = ("--depth", "8,16,32", "--seeds-in-depth", "3", "--layers", "4", "--seeds-of-depths", "64", "--dt", "1")
+    ds = main("resnet_size_limits", "--quick", *argv, "--out", str(out), "--figure", str(figure))
+    assert ds.verdict in ("confirmed", "consistent")  # three levels of three seeds may leave room for a rival
+    assert len(rows(capsys.readouterr().out)) == 8
+    rms = {
+        name: np.sqrt((ds[name] ** 2).mean(f"seed_{ds[name].dims[0]}")).values
+        for name in ("output_depth", "start_across")
+    }
+    np.testing.assert_allclose(rms["output_depth"][:-1] / rms["output_depth"][1:], 2, rtol=0.05)
+    assert 2 ** (2 / 5) < rms["start_across"][0] / rms["start_across"][-1] < 2 ** (2 / 3) * 1.1  # 64 to 256 neurons
+    assert ds.output_width.sizes == {"width": 3, "seed_width": 32}
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.output_width, ds.output_width)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("name", "argv", "message"),
     [
+        ("resnet_size_limits", ["--dim", "3"], "states slopes of d for its own dimension only (got dim = 3)"),
         ("resnet_threshold", ["--width", "2.5"], "width must be a whole number"),
         ("resnet_threshold", ["--steps", "0"], "steps must be at least 1"),
         ("resnet_conditional_ot", ["--data", "spirals"], "data must be one of moons, rings (got 'spirals')"),

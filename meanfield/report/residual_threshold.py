@@ -58,7 +58,7 @@ def _plane(figure: Figure, axes: Axes, ds: xr.Dataset, p: Parameters) -> None:
         axes.text(delta[column], width[row], words, ha="center", va="center", fontsize=8.5, color=GREY)
     bar = figure.colorbar(mesh, ax=axes, pad=0.015)
     bar.set_label(f"observed: time to {_power(p['fall'])} of the risk, median", fontsize=LABEL)
-    _few_ticks(bar.ax)
+    _panels.few_ticks(bar.ax)
     handles: list[Any] = [
         Patch(color=PALE, label=f"observed: so many seeds converge by $t = {p['t_end']:g}$ and {p['steps']:g} steps")
     ]
@@ -90,16 +90,6 @@ def _power(value: float) -> str:
     """A power of ten as a formula, any other number as it is."""
     exponent = math.log10(value)
     return f"$10^{{{round(exponent)}}}$" if abs(exponent - round(exponent)) < 1e-12 else f"{value:g}"
-
-
-def _few_ticks(axes: Axes) -> None:
-    """Whole numbers 1, 2 and 5 times powers of ten along the upright axis, however short it is."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.tick_params(labelsize=TICK)
 
 
 def _edges(levels: np.ndarray) -> np.ndarray:
@@ -137,4 +127,4 @@ def _times(axes: Axes, ds: xr.Dataset, p: Parameters) -> None:
     axes.legend(fontsize=TICK, frameon=False, loc="lower left")
     axes.set_title(f"$m = {float(widest.width):g}$", fontsize=LABEL)
     _panels.finish_axes(axes, ylabel=f"time to {_power(p['fall'])} of the risk")
-    _few_ticks(axes)
+    _panels.few_ticks(axes)
