@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+SHORTEST = 1e-75  # length of a kernel: with this and its inverse, fourth powers are finite
+
 
 class ConvergenceError(RuntimeError):
     """A numerical method failed to converge; the message says which and what was reached."""
@@ -24,6 +26,14 @@ def positive(name: str, value: Any, remedy: str) -> float:
     number = real(name, value, remedy)
     if not number > 0:
         raise fail(f"{name} must be positive", repr(value), remedy)
+    return number
+
+
+def length(value: Any, remedy: str) -> float:
+    """A kernel's length: as :func:`positive`, and of a size whose powers are still numbers."""
+    number = positive("length", value, remedy)
+    if not SHORTEST <= number <= 1 / SHORTEST:
+        raise fail(f"length must lie between {SHORTEST:g} and {1 / SHORTEST:g}", repr(value), "change the units")
     return number
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SAME_TIME = 1e-9  # relative to the longer run: saves this close are one time
+MASS_TOLERANCE = 1e-9  # relative, of two runs
+FEWEST_ATOMS, MOST_COSTS = 2**11, 2**22  # that stand for a density in d > 1; of them with the other run's particles
 
 
 def compare(run1: xr.Dataset, run2: xr.Dataset) -> xr.DataArray:
     """The distance of two runs at the times both have saved.
 
-    W₂ for densities and particles in any pairing, the conditional distance for layered measures.
+    W₂ for densities and particles in any pairing, the conditional distance for layered measures. In d ≥ 2 a density is
+    quantised to some 2000 atoms or more, and the attribute ``error_bound`` says by how much that may change a distance.
 
     Parameters
     ----------
@@ -30,7 +34,8 @@ def compare(run1: xr.Dataset, run2: xr.Dataset) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        ``distance`` along ``time``.
+        ``distance`` along ``time``; its attribute ``error_bound`` is 0 where the measures of the files are compared as
+        they are.
 
     Raises
     ------
@@ -40,7 +45,9 @@ def compare(run1: xr.Dataset, run2: xr.Dataset) -> xr.DataArray:
     Notes
     -----
     Exact for the measures the files hold: a density is one of cells, on a circle only, which is O(n^{−2}) from the
-    density of a Fourier run. Particles in d > 1 cost a linear programme a save, started from that of the save before.
+    density of a Fourier run. In d ≥ 2 a save costs a linear programme, started from that of the save before. The bound
+    of quantised densities (see ``particles.quantise``) falls like ``N^{−1/d}`` for N atoms: 0.009 for 2025 in d = 2.
+    Two densities nearer than it are better compared value by value.
 
     Examples
     --------
@@ -56,8 +63,8 @@ def compare(run1: xr.Dataset, run2: xr.Dataset) -> xr.DataArray:
 
     times, first, second = _common_times(run1, run2)
     pairs = ((_state(run1, i), _state(run2, j)) for i, j in zip(first, second))
-    values = list(_distances(pairs))
-    attributes = {"long_name": "distance of the two runs", "units": "1"}
+    values, bounds = zip(*_distances(pairs))
+    attributes = {"long_name": "distance of the two runs", "units": "1", "error_bound": max(bounds)}
     return xr.DataArray(np.array(values), {"time": times}, ("time",), "distance", attributes)
 
 
@@ -100,10 +107,11 @@ def _state(run: xr.Dataset, index: int) -> Any:
     return TorusDensity(values, Torus(len(values), dim=values.ndim))
 
 
-def _distances(pairs: Iterable[tuple[Any, Any]]) -> Iterator[float]:
-    from .distances import conditional_wasserstein, transport_plan, wasserstein
+def _distances(pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[float, float]]:
+    """Distances, and bounds of what quantising has changed in them."""
+    from .distances import conditional_plan, conditional_wasserstein, transport_plan, wasserstein
 
-    plan = None
+    plan = layers = None
     for a, b in pairs:
         layered = [isinstance(state, LayeredMeasure) for state in (a, b)]
         if any(layered) and not all(layered):
@@ -111,10 +119,37 @@ def _distances(pairs: Iterable[tuple[Any, Any]]) -> Iterator[float]:
                 "a layered measure has a distance to layered ones only "
                 f"(got {type(a).__name__} and {type(b).__name__}); compare runs of one kind"
             )
+        if all(layered) and a.positions.shape[2] == 1:  # by sorting
+            yield conditional_wasserstein(a, b), 0.0
+            continue
         if all(layered):
-            yield conditional_wasserstein(a, b)
-        elif isinstance(a, ParticleMeasure) and isinstance(b, ParticleMeasure) and a.dim > 1:
-            plan = transport_plan(a, b, start=plan)
-            yield plan.value
-        else:
-            yield wasserstein(a, b)
+            layers = conditional_plan(a, b, start=layers)
+            yield layers.value, 0.0
+            continue
+        if _dim(a) == 1 or _dim(b) == 1:  # or spaces that differ, which is said there
+            yield wasserstein(a, b), 0.0
+            continue
+        (mu, error_a, mass_a), (nu, error_b, mass_b) = _atoms(a, b), _atoms(b, a)
+        if abs(mass_a - mass_b) > MASS_TOLERANCE * max(mass_a, mass_b):
+            raise _check.fail("masses must be equal to 1e-9", f"{mass_a} and {mass_b}", "normalise the measures first")
+        plan, root = transport_plan(mu, nu, start=plan), math.sqrt(mass_a)
+        yield root * plan.value, root * (error_a + error_b)
+
+
+def _dim(state: ParticleMeasure | TorusDensity) -> int:
+    return state.torus.dim if isinstance(state, TorusDensity) else state.dim
+
+
+def _atoms(
+    state: ParticleMeasure | TorusDensity, other: ParticleMeasure | TorusDensity
+) -> tuple[ParticleMeasure, float, float]:
+    """The state as particles, of a number that suits the other's, the error of that, and its mass."""
+    from .particles import quantise
+
+    if isinstance(state, ParticleMeasure):
+        return state, 0.0, 1.0
+    others = other.number if isinstance(other, ParticleMeasure) else FEWEST_ATOMS
+    atoms, error = quantise(
+        TorusDensity(state.values, state.torus, normalise=True), max(FEWEST_ATOMS, MOST_COSTS // others)
+    )
+    return atoms, error, state.mass

@@ -10,11 +10,71 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata, util
+from typing import Any
 
 import numpy as np
 
 from . import _check
+
+
+class FinufftPlan:
+    """FINUFFT's transforms between points (N, d) and modes in FFT order on every axis; a sort for either type."""
+
+    def __init__(self, points: np.ndarray, shape: tuple[int, ...], tolerance: float) -> None:
+        self._shape, self._tolerance = shape, tolerance
+        self._angles = [np.ascontiguousarray(2 * np.pi * (axis % 1.0)) for axis in points.T]
+
+    def adjoint(self, strengths: np.ndarray) -> np.ndarray:
+        """``Σ_j strengths[j] e^{−2πi k·x_j}`` (type 1)."""
+        return self._type_1.execute(np.ascontiguousarray(strengths, dtype=np.complex128))
+
+    def evaluate(self, modes: np.ndarray) -> np.ndarray:
+        """``Σ_k modes[k] e^{2πi k·x_j}`` (type 2)."""
+        return self._type_2.execute(np.ascontiguousarray(modes, dtype=np.complex128))
+
+    @cached_property
+    def _type_1(self) -> Any:
+        return self._sorted(1, -1)
+
+    @cached_property
+    def _type_2(self) -> Any:
+        return self._sorted(2, 1)
+
+    def _sorted(self, kind: int, sign: int) -> Any:
+        import finufft
+
+        plan = finufft.Plan(kind, self._shape, eps=self._tolerance, isign=sign, modeord=1, nthreads=1)
+        plan.setpts(*self._angles)
+        return plan
+
+
+class DuccPlan:
+    """ducc0's transforms between points (N, d) and modes in FFT order on every axis; one sort for both types."""
+
+    def __init__(self, points: np.ndarray, shape: tuple[int, ...], tolerance: float) -> None:
+        import ducc0
+
+        self._shape = shape
+        self._plan = ducc0.nufft.plan(
+            nu2u=True,
+            coord=np.ascontiguousarray(points),
+            grid_shape=shape,
+            epsilon=tolerance,
+            nthreads=1,
+            periodicity=1.0,
+            fft_order=True,
+        )
+
+    def adjoint(self, strengths: np.ndarray) -> np.ndarray:
+        """``Σ_j strengths[j] e^{−2πi k·x_j}`` (type 1)."""
+        out = np.empty(self._shape, dtype=np.complex128)
+        return self._plan.nu2u(forward=True, points=np.ascontiguousarray(strengths, dtype=np.complex128), out=out)
+
+    def evaluate(self, modes: np.ndarray) -> np.ndarray:
+        """``Σ_k modes[k] e^{2πi k·x_j}`` (type 2)."""
+        return self._plan.u2nu(forward=False, grid=np.ascontiguousarray(modes, dtype=np.complex128))
 
 
 @dataclass(frozen=True)
@@ -52,25 +112,9 @@ class ScipyTransforms:
 
         array[...] = scipy.fft.ifft(array, axis=axis, norm="forward")
 
-    def evaluate(self, modes: np.ndarray, points: np.ndarray, tolerance: float) -> np.ndarray:
-        """``Σ_k modes[k] e^{2πi k·x}`` at points (N, d) (non-uniform FFT, type 2); modes in FFT order on every axis."""
-        import finufft
-
-        kind = {1: finufft.nufft1d2, 2: finufft.nufft2d2, 3: finufft.nufft3d2}[points.shape[1]]
-        angles = [np.ascontiguousarray(2 * np.pi * (points[:, a] % 1.0)) for a in range(points.shape[1])]
-        modes = np.ascontiguousarray(modes, dtype=np.complex128)
-        return kind(*angles, modes, isign=1, eps=tolerance, modeord=1, nthreads=1)
-
-    def adjoint(
-        self, strengths: np.ndarray, points: np.ndarray, shape: tuple[int, ...], tolerance: float
-    ) -> np.ndarray:
-        """``Σ_j strengths[j] e^{−2πi k·x_j}`` from points (N, d) (non-uniform FFT, type 1); modes in FFT order."""
-        import finufft
-
-        kind = {1: finufft.nufft1d1, 2: finufft.nufft2d1, 3: finufft.nufft3d1}[points.shape[1]]
-        angles = [np.ascontiguousarray(2 * np.pi * (points[:, a] % 1.0)) for a in range(points.shape[1])]
-        strengths = np.ascontiguousarray(strengths, dtype=np.complex128)
-        return kind(*angles, strengths, tuple(shape), isign=-1, eps=tolerance, modeord=1, nthreads=1)
+    def plan(self, points: np.ndarray, shape: tuple[int, ...], tolerance: float) -> FinufftPlan:
+        """Non-uniform FFTs between points (N, d) and modes of this shape, the points sorted once."""
+        return FinufftPlan(points, shape, tolerance)
 
 
 @dataclass(frozen=True)
@@ -108,36 +152,9 @@ class DuccTransforms:
 
         ducc0.fft.c2c(array, axes=(axis,), forward=False, out=array, nthreads=1)
 
-    def evaluate(self, modes: np.ndarray, points: np.ndarray, tolerance: float) -> np.ndarray:
-        """``Σ_k modes[k] e^{2πi k·x}`` at points (N, d) (non-uniform FFT, type 2); modes in FFT order on every axis."""
-        import ducc0
-
-        return ducc0.nufft.u2nu(
-            grid=np.ascontiguousarray(modes, dtype=np.complex128),
-            coord=np.ascontiguousarray(points),
-            forward=False,
-            epsilon=tolerance,
-            nthreads=1,
-            periodicity=1.0,
-            fft_order=True,
-        )
-
-    def adjoint(
-        self, strengths: np.ndarray, points: np.ndarray, shape: tuple[int, ...], tolerance: float
-    ) -> np.ndarray:
-        """``Σ_j strengths[j] e^{−2πi k·x_j}`` from points (N, d) (non-uniform FFT, type 1); modes in FFT order."""
-        import ducc0
-
-        return ducc0.nufft.nu2u(
-            points=np.ascontiguousarray(strengths, dtype=np.complex128),
-            coord=np.ascontiguousarray(points),
-            forward=True,
-            epsilon=tolerance,
-            nthreads=1,
-            out=np.empty(shape, dtype=np.complex128),
-            periodicity=1.0,
-            fft_order=True,
-        )
+    def plan(self, points: np.ndarray, shape: tuple[int, ...], tolerance: float) -> DuccPlan:
+        """Non-uniform FFTs between points (N, d) and modes of this shape, the points sorted once."""
+        return DuccPlan(points, shape, tolerance)
 
 
 Transforms = ScipyTransforms | DuccTransforms

@@ -1,6 +1,8 @@
 """The command ``meanfield``: every subcommand, its errors on one line, its exit codes."""
 
 import re
+import runpy
+import sys
 
 import numpy as np
 import pytest
@@ -70,6 +72,14 @@ def known(tmp_path, monkeypatch):
     }
     monkeypatch.setattr(claims, "all", lambda: tuple(found.values()))
     monkeypatch.setattr(claims, "get", found.__getitem__)
+
+
+def test_python_m_is_the_command(capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "meanfield.__main__", raising=False)
+    monkeypatch.setattr(sys, "argv", ["meanfield", "--version"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("meanfield", run_name="__main__")
+    assert (end.value.code, capsys.readouterr().out) == (0, f"meanfield, version {mf.__version__}\n")
 
 
 def test_list_names_solvers_ladders_and_claims(ended):

@@ -39,6 +39,31 @@ def test_particles_and_densities_in_any_pairing_and_either_order():
     np.testing.assert_allclose(mf.compare(density, coarse), by_hand, rtol=1e-12)
 
 
+def test_densities_in_the_plane_are_quantised_and_the_bound_of_that_is_said():
+    """A density moved by a shift s is at the distance |s|, which the atoms give within the bound."""
+    torus, shift = mf.Torus(24, 2), np.array([0.25, 0.125])
+
+    def bump(x, y, centre=(0.4, 0.4)):
+        return 2 * np.exp(-6 * (np.sin(np.pi * (x - centre[0])) ** 2 + np.sin(np.pi * (y - centre[1])) ** 2))
+
+    one, two = (torus.density(lambda x, y, c=c: bump(x, y, c)) for c in (np.full(2, 0.4), 0.4 + shift))
+    runs = [run(state, saves=2, t_end=1e-6) for state in (one, two)]
+    found = mf.compare(*runs)
+    assert 0 < found.error_bound < 0.05
+    np.testing.assert_allclose(found, np.linalg.norm(shift) * math.sqrt(one.mass), atol=found.error_bound)
+    normal = torus.density(one.values, normalise=True)
+    number = 300
+    cloud = run(mf.ParticleMeasure(mf.particles.sample(normal, number).positions, torus=torus), saves=2, t_end=1e-6)
+    to_cloud = mf.compare(run(normal, saves=2, t_end=1e-6), cloud)
+    atoms, error = mf.particles.quantise(normal, 2**22 // number)
+    assert to_cloud.error_bound == pytest.approx(error, rel=1e-3)
+    assert float(to_cloud[0]) == pytest.approx(mf.wasserstein(atoms, mf.particles.sample(normal, number)), rel=1e-6)
+    assert float(to_cloud[0]) < 0.05
+    with pytest.raises(ValueError, match="masses must be equal"):
+        mf.compare(runs[0], cloud)
+    assert mf.compare(cloud, cloud).error_bound == 0
+
+
 def test_a_run_is_at_distance_zero_from_itself():
     ds = run(particles(2, torus=mf.Torus(32, 2)))
     found = mf.compare(ds, ds)
@@ -81,7 +106,10 @@ def test_layers_are_compared_by_the_conditional_distance():
         mf.conditional_wasserstein(*(mf.LayeredMeasure(ds.positions.values[i], weights) for ds in runs))
         for i in range(2)
     ]
-    np.testing.assert_array_equal(mf.compare(*runs), by_hand)
+    np.testing.assert_allclose(mf.compare(*runs), by_hand, rtol=1e-14)
+    lines = [ds.isel(parameter=[0]) for ds in runs]
+    first = [mf.LayeredMeasure(ds.positions.values[0], weights) for ds in lines]
+    assert float(mf.compare(*lines)[0]) == mf.conditional_wasserstein(*first)
     with pytest.raises(TypeError, match="to layered ones only"):
         mf.compare(runs[0], run(particles(), t_end=1.0))
 
@@ -131,7 +159,7 @@ def test_files_are_runs_too(tmp_path):
         (lambda ds: ds.positions, TypeError, "must be a Dataset with time (got DataArray)"),
         (lambda ds: "run.h5", TypeError, "must be a Dataset with time (got str); pass what mf.solve returns"),
         (lambda ds: run(particles(torus=None), flow=BLOB), ValueError, "one space"),
-        (lambda ds: run(mf.Torus(8, 2).density(lambda x, y: 1 + 0 * x)), TypeError, "sample a density in d > 1"),
+        (lambda ds: run(mf.Torus(8, 2).density(lambda x, y: 1 + 0 * x)), TypeError, "quantise a density in d > 1"),
     ],
 )  # fmt: skip
 def test_runs_without_a_distance(other, error, message):

@@ -86,3 +86,8 @@ def test_a_torus_is_asked_for():
     with pytest.raises(TypeError, match="torus must be a Torus") as info:
         mf.TorusDensity(np.ones(8), 8)
     assert FORM.fullmatch(str(info.value))
+
+
+def test_weights_whose_sum_overflows_are_refused():
+    with pytest.raises(ValueError, match=r"weights must sum to 1 \(got inf, shape \(2,\)\)"):
+        mf.ParticleMeasure([[0.0], [1.0]], [1e308, 1e308], normalise=True)

@@ -38,6 +38,7 @@ ORDER = (
     ("claims",),
     ("report",),
     ("cli",),
+    ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 # What a function may import against the order: Torus.density makes the TorusDensity that holds a Torus, and the method

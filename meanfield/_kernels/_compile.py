@@ -39,8 +39,13 @@ _FOLDER = str(cache_folder())
 def compiled(function: Callable) -> Callable:
     """``function`` compiled by Numba on first call and kept on disk.
 
-    Numba fixes a function's cache folder when it is decorated; the user's own setting is put back at once.
+    Numba fixes a function's cache folder when it is decorated; the user's own setting is put back at once. It keeps all
+    functions of one name and line in numbered files, the numbers given without a lock: two processes that compile two
+    closures made by one line at the same time may each find the other's code there. So what a function closes over is
+    made a part of its name.
     """
+    for cell in function.__closure__ or ():
+        function.__qualname__ += f"_{getattr(cell.cell_contents, '__name__', cell.cell_contents)}"
     users = config.CACHE_DIR  # type: ignore[attr-defined]
     config.CACHE_DIR = _FOLDER  # type: ignore[attr-defined]
     try:

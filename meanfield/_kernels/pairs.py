@@ -17,6 +17,7 @@ from .vectors import larger, load, multiply_add, nearest, splat, square_root, st
 LANES = 32  # four registers of AVX-512: sums of products wait for one another less
 BLOCK = 32  # sources at a time
 TINY = 1e-150  # the least t a reciprocal is taken of
+FARTHEST = 708.0  # the greatest t: beyond, e^{−t} is nothing, but a polynomial in t may overflow
 
 
 @compiled
@@ -67,8 +68,10 @@ def radial_pairs(targets, sources, strengths, rate, squared, inverse, value_form
                     offset = load(points, a * n + column, LANES) - splat(sources[first + j, a], LANES)
                     store(slopes, (a * BLOCK + j) * LANES, offset)
                     distance = multiply_add(offset, offset, distance)
-                t = (distance if squared else square_root(distance)) * splat(rate, LANES)
-                decay = exp(splat(0.0, LANES) - t)
+                t = (distance if squared else square_root(distance)) * splat(-rate, LANES)
+                t = larger(t, splat(-FARTHEST, LANES))
+                decay = exp(t)
+                t = splat(0.0, LANES) - t
                 p, q = splat(value_form[0], LANES), splat(slope_form[0], LANES)
                 for m in range(1, value_form.size):
                     p = multiply_add(p, t, splat(value_form[m], LANES))
@@ -88,7 +91,7 @@ def radial_pairs_numpy(targets, sources, strengths, rate, squared, inverse, valu
     """NumPy twin of :func:`radial_pairs`."""
     offset = targets[:, :, None] - sources.T[:, None, :]
     distance = np.sum(offset**2, axis=0)
-    t = rate * (distance if squared else np.sqrt(distance))
+    t = np.minimum(rate * (distance if squared else np.sqrt(distance)), FARTHEST)
     slope = np.polyval(slope_form, t) / (np.maximum(t, TINY) if inverse else 1.0)
     value += ((np.polyval(value_form, t) * np.exp(-t)) @ strengths).T
     gradient += np.einsum("ij,aij,jc->cai", slope * np.exp(-t), offset, strengths)

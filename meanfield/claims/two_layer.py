@@ -129,7 +129,7 @@ def dissipation_and_balance(ladder: Ladder, levels: Levels) -> Iterator[Measurem
 
 
 def optimality(ladder: Ladder, levels: Levels) -> Iterator[Measurement]:
-    """TWO-3: gradient descent of a wide student ends at an optimum, and of neurons of one sign it does not."""
+    """TWO-3: the largest number of steps of a wide student ends at an optimum, descent of neurons of one sign not."""
     p, expected = ladder.parameters, ladder.expected
     network, penalty = TwoLayer(p["dim"], relu), p["penalty"]
     for draw in levels["draw"]:
@@ -139,7 +139,8 @@ def optimality(ladder: Ladder, levels: Levels) -> Iterator[Measurement]:
         flow = GradientFlow(Risk(network, x, y, penalty=penalty), Wasserstein())
         free, stuck = initial.gaussian(network, p["number"], rng), initial.sphere(network, p["number"], rng)
         stuck = ParticleMeasure(np.concatenate([np.abs(stuck.positions[:, :1]), stuck.positions[:, 1:]], axis=1))
-        ends = [final(flow, start, Euler(dt=p["step"]), p["step"] * p["steps"]) for start in (free, stuck)]
+        lengths = max(levels["steps"]), p["steps_of_one_sign"]
+        ends = [final(flow, start, Euler(dt=p["step"]), p["step"] * n) for start, n in zip((free, stuck), lengths)]
         found, refused = (optimality_certificate(network, end, x, y, penalty=penalty) for end in ends)
         yield expected["least value of F'(μ) + V over λ"].measured(found.least / penalty, case=case)
         yield expected["largest value on the support over λ"].measured(found.on_support / penalty, case=case)

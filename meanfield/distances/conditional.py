@@ -207,6 +207,10 @@ def _check_layers(mu: LayeredMeasure, nu: LayeredMeasure, start: ConditionalPlan
     for name, sizes in (("number of layers", depths), ("dimension p of particles", dims)):
         if sizes[0] != sizes[1]:
             raise _check.fail(f"measures must have one {name}", f"{sizes[0]} and {sizes[1]}", "compare like with like")
+    if not isinstance(start, ConditionalPlan | None):
+        raise TypeError(
+            f"start must be a ConditionalPlan (got {type(start).__name__}); pass what conditional_plan returned"
+        )
     if start is not None and len(start.plans) != mu.depth:
         raise _check.fail(f"start must have {mu.depth} layers", str(len(start.plans)), "pass start=None")
 

@@ -83,8 +83,10 @@ def transport_plan(mu: ParticleMeasure, nu: ParticleMeasure, *, start: Transport
     -----
     Exact: by POT's network simplex, or from a start between equal weights and numbers by scipy's assignment, on costs
     less the start's potentials. Whoever found the plan, potentials are computed that prove W₂² to be within
-    (64 + n + m) eps times the largest cost of its minimum. Weights are taken as whole multiples of 2^−52, equal ones as
-    fractions, so that masses are not rounded while they are shipped. Memory about 50 n m bytes, most of them POT's.
+    (64 + n + m) eps times the largest cost of its minimum, in practice within 2 eps; between equal weights and numbers
+    a plan of the simplex that misses the latter is found again by the assignment. Weights are taken as whole multiples
+    of 2^−52, equal ones as fractions, so that masses are not rounded while they are shipped. Memory about 50 n m bytes,
+    most of them POT's.
     Measured beside POT: ``benchmarks/README.md``.
 
     References
@@ -140,6 +142,10 @@ def plan_between(
     size = float(max(np.abs(x).max(), np.abs(y).max()))
     if size > _FARTHEST:
         raise _check.fail("squared distances must be finite", f"a coordinate of size {size:g}", "scale the points down")
+    if not isinstance(start, TransportPlan | None):
+        raise TypeError(
+            f"start must be a TransportPlan (got {type(start).__name__}); pass what transport_plan returned"
+        )
     if start is not None and tuple(map(len, start.potentials)) != (n, m):
         sizes = " and ".join(str(len(potential)) for potential in start.potentials)
         raise _check.fail(f"start must be a plan between {n} and {m} points", sizes, "pass start=None")

@@ -71,11 +71,11 @@ def wasserstein(mu: Any, nu: Any, *, start: TransportPlan | None = None) -> floa
         if mu.torus is None:
             (x, a), (y, b) = cloud(mu), cloud(nu)
             return line_between(x.ravel(), a, y.ravel(), b, run=parallel.run if _is_large(x) else in_turn)
-    for state in (mu, nu):
+    for state in sorted((mu, nu), key=lambda state: isinstance(state, ParticleMeasure | TorusDensity)):  # worst first
         if not isinstance(state, ParticleMeasure | TorusDensity) or space(state) != "T^1":
             raise TypeError(
                 f"wasserstein needs two ParticleMeasures, or densities and particles on T^1 (got {_kind(state)}); "
-                "sample a density in d > 1, take layers to conditional_wasserstein, histograms to wasserstein_line"
+                "quantise a density in d > 1, take layers to conditional_wasserstein, histograms to wasserstein_line"
             )
     large = any(isinstance(state, ParticleMeasure) and _is_large(state.positions) for state in (mu, nu))
     return wasserstein_circle(*(parallel.run if large else in_turn)(_quantile, [mu, nu]))

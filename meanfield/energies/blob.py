@@ -107,11 +107,7 @@ class BlobEnergy(Energy):
         return seen.differential
 
     def check(self, state: ParticleMeasure) -> None:
-        """Refuse particles on another space."""
-        if state.torus != self.torus:
-            raise _check.fail(
-                "particles and blob energy must live on one space", f"{state.torus} and {self.torus}", "pass torus="
-            )
+        """Refuse particles on another space, and an entropy where ``ζ*μ`` vanishes."""
         self.value(state)
 
     def data(self, state: ParticleMeasure) -> tuple[np.ndarray, ...]:
@@ -121,6 +117,7 @@ class BlobEnergy(Energy):
         """``ζ*μ`` on the grid, or at the particles with its gradient; computed once for a state."""
         (last,) = self._last  # read once: another thread may replace it
         if last is None or last.state is not state:
+            self._require_space(state)
             last = _Seen(state, *(self._on_grid(state) if self.torus is not None else self._at_particles(state)))
             object.__setattr__(self, "_last", (last,))
         return last
@@ -159,6 +156,14 @@ class BlobEnergy(Energy):
         mass = (2 * np.pi * self.mollifier.length**2) ** (0.5 * state.dim)
         value, gradient = self.mollifier.convolve_particles(None, state.positions, b[:, None])
         return value[:, 0] / mass, gradient[:, 0] / mass
+
+    def _require_space(self, state: ParticleMeasure) -> None:
+        if not isinstance(state, ParticleMeasure):
+            raise TypeError(f"a blob energy is one of particles (got {type(state).__name__}); use InternalEnergy")
+        if state.torus != self.torus:
+            raise _check.fail(
+                "particles and blob energy must live on one space", f"{state.torus} and {self.torus}", "pass torus="
+            )
 
     def _require_resolved(self, torus: Torus) -> None:
         """Refuse a mollifier the grid cuts off, naming the least length it resolves."""

@@ -13,10 +13,21 @@ from ..measures import ParticleMeasure, TorusDensity
 from ..torus import Torus
 from .base import Energy, InteractionTerm, PowerTerm
 
+MASS_TOLERANCE = 1e-9  # what a user's own division leaves
+
 
 def _same_grid(torus: Torus | None, target: TorusDensity | ParticleMeasure) -> None:
     if torus != target.torus:
         raise _check.fail("state and target must live on one torus", f"{torus} and {target.torus}", "use the same grid")
+
+
+def _one_mass(state: TorusDensity | ParticleMeasure, target: TorusDensity | ParticleMeasure) -> None:
+    """Refuse particles, whose mass is 1, beside a density of another mass, which no flow of them could reach."""
+    if isinstance(state, TorusDensity) == isinstance(target, TorusDensity):
+        return
+    mass = (state if isinstance(state, TorusDensity) else target).mass  # type: ignore[union-attr]
+    if abs(mass - 1) > MASS_TOLERANCE:
+        raise _check.fail("beside particles a density must have mass 1", f"{mass:.9g}", "pass normalise=True to it")
 
 
 def _check_target(target: TorusDensity) -> None:
@@ -59,6 +70,7 @@ class L2Distance(Energy):
         return -self.target.values
 
     def check(self, state: TorusDensity) -> None:
+        """Refuse a state on another grid."""
         _same_grid(state.torus, self.target)
 
 
@@ -67,7 +79,8 @@ class SobolevDistance(Energy):
     """``E(ρ) = ½ Σ_k (1 + |2πk|²)^{−r} |ρ̂ − ρ̂*|²``, half the squared norm of H^{−r} (a maximum mean discrepancy).
 
     Its differential is ``K * (ρ − ρ*)`` with ``K̂ = (1 + |2πk|²)^{−r}``. Densities and particles on one torus, in any
-    pairing; with particles the sum is over ``|k_a| ≤ (n−1)//2``.
+    pairing; with particles the sum is over ``|k_a| ≤ (n−1)//2``. Two densities may have different masses, which a flow
+    keeps: the energy then ends at ``½(M − M*)²`` or above.
 
     Parameters
     ----------
@@ -120,7 +133,7 @@ class SobolevDistance(Energy):
 
     def _gap(self, state: TorusDensity | ParticleMeasure) -> tuple[Torus, np.ndarray]:
         """The torus, and ``ρ̂ − ρ̂*`` on its half spectrum."""
-        self.check(state)
+        _same_grid(state.torus, self.target)
         assert state.torus is not None
         gap = _modes(state) - self._target_modes
         if state.torus.n % 2 == 0 and (isinstance(state, ParticleMeasure) or isinstance(self.target, ParticleMeasure)):
@@ -142,7 +155,9 @@ class SobolevDistance(Energy):
         return (self._target_modes,)
 
     def check(self, state: TorusDensity | ParticleMeasure) -> None:
+        """Refuse a state on another grid, and particles beside a density whose mass is not 1."""
         _same_grid(state.torus, self.target)
+        _one_mass(state, self.target)
 
 
 def _without_nyquist(modes: np.ndarray, torus: Torus) -> None:
@@ -219,6 +234,7 @@ class KullbackLeibler(Energy):
     def check(self, state: TorusDensity | ParticleMeasure) -> None:
         _same_grid(state.torus, self.target)
         if isinstance(state, ParticleMeasure):
+            _one_mass(state, self.target)
             return
         if not state.values.min() > 0:
             raise _check.fail(

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import _check
+from .. import _check, parallel
 from .._check import ConvergenceError
 from ..measures import Control, control_from_solver
 from ..models import DensityNODE
-from ..torus import Kernel, Torus
+from ..particles import to_modes
+from ..particles.convolution import ACCURATE
+from ..particles.direct import modes as mode_sums
+from ..torus import Torus
 
 ITERATIONS = 100  # a step whose iteration contracts by less than 0.7 is too long to mean anything
 ROUNDING = 16 * np.finfo(float).eps
@@ -101,28 +104,31 @@ def shoot_landmarks(node: DensityNODE, positions: np.ndarray, momenta: np.ndarra
     path = np.empty((node.depth + 1, 2, *q.shape))
     path[0] = q, p
     energies, velocities = np.empty(node.depth + 1), np.empty(node.control_shape)
-    for layer in range(node.depth):
-        middle = _midpoint(torus, kernel, path[layer], 0.5 / node.depth, layer)
-        path[layer + 1] = 2 * middle - path[layer]
-        velocities[layer] = _on_grid(torus, _spectrum(torus, kernel, *middle))
-    for at, (q, p) in enumerate(path):
-        energies[at] = 0.5 * np.sum(p * _convolve(torus, kernel, q, p)[0])
+    multiplier = kernel.multiplier(torus)
+    with parallel.one_thread_libraries():
+        for layer in range(node.depth):
+            middle = _midpoint(torus, multiplier, path[layer], 0.5 / node.depth, layer)
+            path[layer + 1] = 2 * middle - path[layer]
+            for values, modes in zip(velocities[layer], to_modes(torus, middle[0], middle[1], ACCURATE)):
+                values[...] = torus.values(multiplier * modes)
+        for at, (q, p) in enumerate(path):
+            energies[at] = 0.5 * np.sum(p * mode_sums(torus, multiplier, q, p)[0])
     return LandmarkGeodesic(path[:, 0], path[:, 1], energies, control_from_solver(velocities, torus))
 
 
-def _rates(torus: Torus, kernel: Kernel, state: np.ndarray) -> np.ndarray:
+def _rates(torus: Torus, multiplier: np.ndarray, state: np.ndarray) -> np.ndarray:
     """``(q', p')`` at ``(q, p)``, (2, N, d)."""
     q, p = state
-    value, gradient = _convolve(torus, kernel, q, p)
+    value, gradient = mode_sums(torus, multiplier, q, p)  # not by transforms: momentum is conserved to rounding
     return np.stack([value, -np.einsum("nc,nca->na", p, gradient)])
 
 
-def _midpoint(torus: Torus, kernel: Kernel, start: np.ndarray, half: float, layer: int) -> np.ndarray:
+def _midpoint(torus: Torus, multiplier: np.ndarray, start: np.ndarray, half: float, layer: int) -> np.ndarray:
     """The z with ``z = start + h/2·f(z)``, by fixed-point iteration to rounding: the step ends at ``2z − start``."""
     middle = start
     for _ in range(ITERATIONS):
         with np.errstate(over="ignore", invalid="ignore"):
-            after = start + half * _rates(torus, kernel, middle)
+            after = start + half * _rates(torus, multiplier, middle)
             change = np.abs(after - middle).max(axis=(1, 2))
         scale = np.abs(after).max(axis=(1, 2))
         if not np.isfinite(after).all() or scale[1] > 1e3 * np.abs(start[1]).max():
@@ -134,44 +140,3 @@ def _midpoint(torus: Torus, kernel: Kernel, start: np.ndarray, half: float, laye
         f"the implicit midpoint rule must converge (got a change of {change.max():.2g} in layer {layer}, half a step "
         f"being {half:.3g}); raise the depth, or lower the momenta"
     )
-
-
-def _wavenumbers(torus: Torus) -> np.ndarray:
-    """``−m … m``, m = (n−1)//2."""
-    top = (torus.n - 1) // 2
-    return np.arange(-top, top + 1)
-
-
-def _waves(torus: Torus, x: np.ndarray) -> list[np.ndarray]:
-    """``e^{2πi k x_a}`` for ``|k| ≤ m``, (N, 2m+1) for each axis a."""
-    return [np.exp(2j * np.pi * np.outer(part % 1.0, _wavenumbers(torus))) for part in x.T]
-
-
-def _spectrum(torus: Torus, kernel: Kernel, x: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """``K̂(k) Σ_j b_j e^{−2πi k·x_j}``, (q, 2m+1, …), k from −m to m on every axis."""
-    axes = "abc"[: torus.dim]
-    squared = np.sum(np.meshgrid(*[(2 * np.pi * _wavenumbers(torus)) ** 2] * torus.dim, indexing="ij"), axis=0)
-    waves = [wave.conj() for wave in _waves(torus, x)]
-    return kernel.spectrum(squared) * np.einsum(f"nq,{','.join('n' + a for a in axes)}->q{axes}", b, *waves)
-
-
-def _convolve(torus: Torus, kernel: Kernel, x: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``Σ_j K(x_i − x_j) b_j`` and its gradient in ``x_i``, (N, q) and (N, q, d): the direct sum over modes."""
-    spectrum, waves, axes = _spectrum(torus, kernel, x, b), _waves(torus, x), "abc"[: torus.dim]
-    rule, slope = f"q{axes},{','.join('n' + a for a in axes)}->nq", 2j * np.pi * _wavenumbers(torus)
-    gradient = [
-        np.einsum(rule, spectrum, *(slope * wave if a == along else wave for a, wave in enumerate(waves))).real
-        for along in range(torus.dim)
-    ]
-    return np.einsum(rule, spectrum, *waves).real, np.stack(gradient, axis=-1)
-
-
-def _on_grid(torus: Torus, spectrum: np.ndarray) -> np.ndarray:
-    """Grid values (q, n, …, n) of modes −m … m."""
-    k = _wavenumbers(torus)
-    half = np.zeros((*torus.shape[:-1], torus.n // 2 + 1), dtype=complex)
-    index, out = np.ix_(*[k % torus.n] * (torus.dim - 1), k[k >= 0]), np.empty((len(spectrum), *torus.shape))
-    for part, values in zip(spectrum, out):
-        half[index] = part[..., k >= 0]
-        values[...] = torus.values(half)
-    return out

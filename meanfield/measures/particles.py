@@ -88,11 +88,13 @@ def checked_weights(weights: np.ndarray | None, shape: tuple[int, ...], normalis
             raise _check.fail(
                 "weights must be non-negative", f"{result[index]:g} at index {index}", "remove or clip it"
             )
-        sums = result.sum(axis=-1, keepdims=True)
-        if normalise and sums.min() > 0:
+        with np.errstate(over="ignore"):
+            sums = result.sum(axis=-1, keepdims=True)
+        usable = bool((sums > 0).all() and np.isfinite(sums).all())
+        if normalise and usable:
             result /= sums
         worst = float(sums.flat[np.abs(sums - 1).argmax()])
-        if (not normalise and abs(worst - 1) > SUM_TOLERANCE) or not sums.min() > 0:
+        if not usable or (not normalise and abs(worst - 1) > SUM_TOLERANCE):
             raise _check.fail(
                 "weights must sum to 1",
                 f"{worst:.6g}, shape {shape}",

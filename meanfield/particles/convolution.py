@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _check
+from .. import _check, parallel
 from ..torus import GaussianKernel, Kernel, RadialForm, RadialKernel, Torus
+from ..torus.kernels import require_torus
 from . import direct, fourier
 from .routes import Route, cheapest
 
@@ -33,7 +34,7 @@ def convolve(
         form = _closed_form(kernel, route)
         x = _points(x, None)
         return direct.radial(form, x, _strengths(b, len(x)))
-    _require_torus(torus)
+    require_torus(torus)
     if not isinstance(kernel, Kernel):
         raise _check.fail("a kernel on a torus must have Fourier coefficients", repr(kernel), "use SobolevKernel")
     x = _points(x, torus)
@@ -45,11 +46,12 @@ def convolve(
     if route is Route.DIRECT:
         raise _check.fail("the direct sum on a torus is for Gaussians", repr(kernel), "use Route.FOURIER or MODES")
     if route is Route.MODES:
-        return direct.modes(torus, kernel.multiplier(torus), x, b)
-    each = SHARE * tolerance
-    modes = fourier.spread(torus, x, b, each)
+        with parallel.one_thread_libraries():
+            return direct.modes(torus, kernel.multiplier(torus), x, b)
+    at = fourier.Points(torus, x, SHARE * tolerance)
+    modes = fourier.spread(at, b)
     modes *= kernel.multiplier(torus)
-    return fourier.values_and_slopes(torus, modes, x, each)
+    return fourier.values_and_slopes(at, modes)
 
 
 def to_modes(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = 1e-9) -> np.ndarray:
@@ -86,9 +88,10 @@ def to_modes(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = 1e-9
     >>> np.round(modes, 6) + 0.0
     array([[ 2.+0.j,  0.-2.j, -2.+0.j]])
     """
-    _require_torus(torus)
+    require_torus(torus)
     x = _points(x, torus)
-    return fourier.spread(torus, x, _strengths(b, len(x)), checked_tolerance(tolerance))
+    b = _strengths(b, len(x))
+    return fourier.spread(fourier.Points(torus, x, checked_tolerance(tolerance)), b)
 
 
 def from_modes(
@@ -126,14 +129,14 @@ def from_modes(
     >>> np.round(value[:, 0], 6) + 0.0, np.round(gradient[:, 0, 0] / (2 * np.pi), 6) + 0.0
     (array([1., 0.]), array([ 0., -1.]))
     """
-    _require_torus(torus)
+    require_torus(torus)
     tolerance = checked_tolerance(tolerance)
     modes, half = np.asarray(modes, dtype=np.complex128), torus.squared_wavenumber.shape
     if modes.ndim != torus.dim + 1 or modes.shape[1:] != half:
         raise _check.fail(f"modes must have shape (q, {str(half)[1:]}", f"shape {modes.shape}", "stack coefficients")
     if not np.isfinite(modes.sum()):
         raise _check.fail("modes must be finite", "NaN or infinity", "pass finite coefficients")
-    return fourier.values_and_slopes(torus, modes, _points(x, torus), tolerance)
+    return fourier.values_and_slopes(fourier.Points(torus, _points(x, torus), tolerance), modes)
 
 
 # What flows call at every step, with points that are checked already: two real arrays share a complex transform.
@@ -141,18 +144,18 @@ def from_modes(
 
 def modes_of(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float = ACCURATE) -> np.ndarray:
     """Modes of strengths (N,) on the half spectrum (n, …, n//2+1), of (N, q) on q of them."""
-    modes = fourier.spread(torus, x, b.reshape(len(x), -1), tolerance)
+    modes = fourier.spread(fourier.Points(torus, x, tolerance), b.reshape(len(x), -1))
     return modes if b.ndim == 2 else modes[0]
 
 
 def values_at(torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float = ACCURATE) -> np.ndarray:
     """The real fields of half spectra (q, …) at points, (N, q)."""
-    return fourier.values(torus, modes, x, tolerance)
+    return fourier.values(fourier.Points(torus, x, tolerance), modes)
 
 
 def gradient_at(torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float = ACCURATE) -> np.ndarray:
     """The gradient of the real field of one half spectrum at points, (N, d)."""
-    return fourier.slopes(torus, modes, x, tolerance)
+    return fourier.slopes(fourier.Points(torus, x, tolerance), modes)
 
 
 def _gaussian_route(
@@ -178,11 +181,6 @@ def _closed_form(kernel: Kernel | RadialKernel, route: Route | None) -> RadialFo
     if route not in (None, Route.DIRECT):
         raise _check.fail("on R^d sums are direct", str(route), "pass a torus, or route=None")
     return kernel.radial_form()
-
-
-def _require_torus(torus: Any) -> None:
-    if not isinstance(torus, Torus):
-        raise TypeError(f"torus must be a Torus (got {type(torus).__name__}); pass mf.Torus(n, dim=d)")
 
 
 def checked_tolerance(tolerance: Any) -> float:

@@ -7,31 +7,65 @@ order: the bits do not depend on the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from .. import parallel
 from ..torus import Torus
 from ..transforms import transforms
+from .routes import ENTRY, POINT
 
-POINTS_PER_TASK = 2**17  # below it a second grid costs more in its own FFT than the thread gains
+POINTS_PER_TASK = 2**17  # below it waking a thread costs more than it gains
+GRID_SHARE = 8  # how many times what its grid costs the points of a chunk must cost
 
 
-def spread(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float) -> np.ndarray:
+class Points:
+    """Points of a torus in chunks, each sorted once by the library for all transforms to come.
+
+    Parameters
+    ----------
+    torus : Torus
+    x : (N, d) float — any representatives
+    tolerance : float — of each transform
+    """
+
+    def __init__(self, torus: Torus, x: np.ndarray, tolerance: float) -> None:
+        self.torus, self.number = torus, len(x)
+        tasks = _tasks(torus, self.number)
+        self.parts = [slice(self.number * i // tasks, self.number * (i + 1) // tasks) for i in range(tasks)]
+        shape = (2 * _top(torus) + 1,) * torus.dim
+
+        def sort(part: slice) -> Any:
+            return transforms.plan(x[part] - np.floor(x[part]), shape, tolerance)
+
+        self.plans = parallel.run(sort, self.parts)
+
+    def adjoint(self, strengths: np.ndarray) -> np.ndarray:
+        """Modes of complex strengths (N,), added in the order of the chunks."""
+        return sum(parallel.run(lambda i: self.plans[i].adjoint(strengths[self.parts[i]]), range(len(self.parts))))
+
+    def evaluate(self, modes: np.ndarray, places: list[np.ndarray]) -> None:
+        """Write the real part of a complex field into the first place (N,), the imaginary one into the second."""
+
+        def one(i: int) -> None:
+            found = self.plans[i].evaluate(modes)
+            for place, half in zip(places, (found.real, found.imag)):
+                place[self.parts[i]] = half
+
+        parallel.run(one, range(len(self.parts)))
+
+
+def spread(at: Points, b: np.ndarray) -> np.ndarray:
     """``Σ_j b_j e^{−2πik·x_j}`` of real strengths (N, q), as half spectra (q, n, …, n//2+1).
 
     ⌈q/2⌉ transforms of type 1. The mode 0 is the plain sum, so that masses are exact.
     """
-    shape, points = (2 * _top(torus) + 1,) * torus.dim, x - np.floor(x)
+    torus = at.torus
     out = np.zeros((b.shape[1], *torus.squared_wavenumber.shape), dtype=np.complex128)
     for pair in _pairs(range(b.shape[1])):
-        strengths = b[:, pair[0]] + (1j * b[:, pair[1]] if len(pair) == 2 else 0.0)
-
-        def one(part: slice, strengths: np.ndarray = strengths) -> np.ndarray:
-            return transforms.adjoint(strengths[part], points[part], shape, tolerance)
-
-        modes = sum(parallel.run(one, _tasks(len(x))))
+        modes = at.adjoint(b[:, pair[0]] + (1j * b[:, pair[1]] if len(pair) == 2 else 0.0))
         if len(pair) == 1:
             _to_half(torus, modes, out[pair[0]])
             continue
@@ -42,41 +76,32 @@ def spread(torus: Torus, x: np.ndarray, b: np.ndarray, tolerance: float) -> np.n
     return out
 
 
-def values_and_slopes(
-    torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float
-) -> tuple[np.ndarray, np.ndarray]:
+def values_and_slopes(at: Points, modes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The real fields of half spectra (q, …) at points, (N, q), and their gradients, (N, q, d).
 
     ⌈q/2⌉ + q⌈d/2⌉ transforms of type 2: a value never shares one with a slope, whose error it would set.
     """
-    gradient = np.stack([slopes(torus, half, x, tolerance) for half in modes], axis=1)
-    return values(torus, modes, x, tolerance), gradient
+    gradient = np.empty((at.number, len(modes), at.torus.dim))
+    for c, half in enumerate(modes):
+        _evaluate(at, _derivatives(at.torus, half), gradient[:, c])
+    return values(at, modes), gradient
 
 
-def values(torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float) -> np.ndarray:
+def values(at: Points, modes: np.ndarray) -> np.ndarray:
     """The real fields of half spectra (q, …) at points, (N, q): ⌈q/2⌉ transforms of type 2."""
-    return _evaluate(_fulls(torus, modes), len(modes), x, tolerance)
+    return _evaluate(at, (_full(at.torus, half) for half in modes), np.empty((at.number, len(modes))))
 
 
-def slopes(torus: Torus, modes: np.ndarray, x: np.ndarray, tolerance: float) -> np.ndarray:
+def slopes(at: Points, modes: np.ndarray) -> np.ndarray:
     """The gradient of the real field of one half spectrum at points, (N, d): ⌈d/2⌉ transforms of type 2."""
-    fields = (part for full in _fulls(torus, modes[None]) for part in _derivatives(torus, full))
-    return _evaluate(fields, torus.dim, x, tolerance)
+    return _evaluate(at, _derivatives(at.torus, modes), np.empty((at.number, at.torus.dim)))
 
 
-def _evaluate(fields: Iterator[np.ndarray], number: int, x: np.ndarray, tolerance: float) -> np.ndarray:
-    """Real fields, given by all their modes, at points: (N, number)."""
-    points, out, columns = x - np.floor(x), np.empty((len(x), number)), iter(range(number))
+def _evaluate(at: Points, fields: Iterable[np.ndarray], out: np.ndarray) -> np.ndarray:
+    """Real fields, given by all their modes, at points: the columns of ``out`` (N, number)."""
+    columns = iter(out.T)
     for pair in _pairs(fields):
-        packed = pair[0] + (1j * pair[1] if len(pair) == 2 else 0.0)
-        places = [next(columns) for _ in pair]
-
-        def one(part: slice, packed: np.ndarray = packed, places: Sequence[int] = places) -> None:
-            found = transforms.evaluate(packed, points[part], tolerance)
-            for place, half in zip(places, (found.real, found.imag)):
-                out[part, place] = half
-
-        parallel.run(one, _tasks(len(x)))
+        at.evaluate(pair[0] + (1j * pair[1] if len(pair) == 2 else 0.0), [next(columns) for _ in pair])
     return out
 
 
@@ -88,9 +113,11 @@ def _pairs(items) -> Iterator[tuple]:
         yield (first,) if second is None else (first, second)
 
 
-def _tasks(number: int) -> list[slice]:
-    tasks = max(1, min(parallel.MOST_CHUNKS, number // POINTS_PER_TASK))
-    return [slice(number * i // tasks, number * (i + 1) // tasks) for i in range(tasks)]
+def _tasks(torus: Torus, number: int) -> int:
+    """Chunks, a power of two: each has so many points that its own grid costs a little beside them."""
+    grid, point = ENTRY * 2**torus.dim * torus.size, POINT[torus.dim - 1]
+    most = min(parallel.MOST_CHUNKS, number // POINTS_PER_TASK, int(point * number / (GRID_SHARE * grid)))
+    return 1 << max(0, most.bit_length() - 1)
 
 
 def _top(torus: Torus) -> int:
@@ -114,20 +141,20 @@ def _to_half(torus: Torus, full: np.ndarray, out: np.ndarray) -> None:
     out[np.ix_(*_rows(torus), np.arange(top + 1))] = full[..., : top + 1]
 
 
-def _fulls(torus: Torus, modes: np.ndarray) -> Iterator[np.ndarray]:
-    """All carried modes of real fields, in FFT order on every axis, from their half spectra."""
+def _full(torus: Torus, half: np.ndarray) -> np.ndarray:
+    """All carried modes of a real field, in FFT order on every axis, from its half spectrum."""
     top = _top(torus)
-    for half in modes:
-        low = half[np.ix_(*_rows(torus), np.arange(top + 1))]
-        full = np.empty((*low.shape[:-1], 2 * top + 1), dtype=np.complex128)
-        full[..., : top + 1] = low
-        full[..., top + 1 :] = 0.0
-        full[..., top + 1 :] = np.conj(_mirror(full)[..., top + 1 :])
-        yield full
+    low = half[np.ix_(*_rows(torus), np.arange(top + 1))]
+    full = np.empty((*low.shape[:-1], 2 * top + 1), dtype=np.complex128)
+    full[..., : top + 1] = low
+    full[..., top + 1 :] = 0.0
+    full[..., top + 1 :] = np.conj(_mirror(full)[..., top + 1 :])
+    return full
 
 
-def _derivatives(torus: Torus, full: np.ndarray) -> Iterator[np.ndarray]:
-    top = _top(torus)
+def _derivatives(torus: Torus, half: np.ndarray) -> Iterator[np.ndarray]:
+    """All carried modes of the gradient's components."""
+    top, full = _top(torus), _full(torus, half)
     k = np.r_[0 : top + 1, -top:0]
     for axis in range(torus.dim):
         yield 2j * np.pi * k.reshape((-1,) + (1,) * (torus.dim - 1 - axis)) * full

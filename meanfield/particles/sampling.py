@@ -46,7 +46,8 @@ def sample(density: TorusDensity, number: int, *, rng: np.random.Generator | Non
     Notes
     -----
     O(n^d + N d log n). The quantisation error in d = 1 is ``mf.wasserstein(density, particles)``: of quantiles 1/(N√12)
-    for the uniform density and O(1/N) for any bounded one on its support, of random draws O(N^{−1/2}).
+    for the uniform density and O(1/N) for any bounded one on its support, of random draws O(N^{−1/2}). In d = 2 and 3
+    it is between ``mf.wasserstein(atoms, particles)`` less and plus the error of ``atoms, error = quantise(density)``.
 
     References
     ----------
@@ -58,11 +59,8 @@ def sample(density: TorusDensity, number: int, *, rng: np.random.Generator | Non
     >>> mf.particles.sample(mf.Torus(4).density([0.0, 4.0, 0.0, 0.0]), 5).positions[:, 0]
     array([0.15, 0.2 , 0.25, 0.3 , 0.35])
     """
-    if not isinstance(density, TorusDensity):
-        raise TypeError(f"density must be a TorusDensity (got {type(density).__name__}); use torus.density")
+    require_probability(density, "draw from")
     number = _check.integer("number", number, "pass the number of particles", at_least=1)
-    if abs(density.mass - 1) > MASS_TOLERANCE:
-        raise _check.fail("a density to draw from must have mass 1", f"{density.mass:.9g}", "pass normalise=True to it")
     if rng is None:
         u = lattice(number, density.torus.dim)
     elif isinstance(rng, np.random.Generator):
@@ -70,6 +68,16 @@ def sample(density: TorusDensity, number: int, *, rng: np.random.Generator | Non
     else:
         raise TypeError(f"rng must be a Generator (got {type(rng).__name__}); {DRAW}")
     return ParticleMeasure(inverse_rosenblatt(density.values, u), torus=density.torus)
+
+
+def require_probability(density: TorusDensity, purpose: str) -> None:
+    """Refuse anything but a density of mass 1."""
+    if not isinstance(density, TorusDensity):
+        raise TypeError(f"density must be a TorusDensity (got {type(density).__name__}); use torus.density")
+    if abs(density.mass - 1) > MASS_TOLERANCE:
+        raise _check.fail(
+            f"a density to {purpose} must have mass 1", f"{density.mass:.9g}", "pass normalise=True to it"
+        )
 
 
 def lattice(number: int, dim: int) -> np.ndarray:

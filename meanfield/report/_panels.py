@@ -171,7 +171,9 @@ def _log_curves(axes: Axes, t: np.ndarray, curves: Sequence[tuple[str, np.ndarra
         above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.1}
         axes.legend(fontsize=TICK, frameon=False, ncols=2, columnspacing=1.5, handlelength=1.8, **above)
     else:
-        axes.text(0.5, 0.5, "zero throughout", transform=axes.transAxes, ha="center", fontsize=LABEL, color=GREY)
+        known = any(np.isfinite(values).any() for _, values, *_ in curves)
+        text = "zero throughout" if known else "not recorded for such runs"
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", fontsize=LABEL, color=GREY)
         axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlim(t[0], t[-1] if t[-1] > t[0] else t[0] + 1)

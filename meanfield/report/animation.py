@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meanfield.report._panels import TITLE
 from meanfield.report.plotting import check_picture
 
 if TYPE_CHECKING:
@@ -32,6 +33,17 @@ class Animation:
     draw: Callable[[int], None]
     frames: int
     per_second: int = 8
+
+
+def animate_saves(figure: Figure, times: Sequence[float], redraw: Callable[[int], None]) -> Animation:
+    """The saves of a run, ``redraw(i)`` on the figure's only axes, with the time above them."""
+    (axes,) = figure.axes
+
+    def draw(index: int) -> None:
+        redraw(index)
+        axes.set_title(f"$t = {times[index]:.3g}$", fontsize=TITLE)
+
+    return Animation(figure, draw, len(times))
 
 
 def save_animation(animation: Animation, path: str | os.PathLike, *, overwrite: bool = False) -> Path:

@@ -12,7 +12,7 @@ from meanfield.measures import ParticleMeasure
 from meanfield.particles import mollify
 from meanfield.report import _panels
 from meanfield.report._panels import BLUE, COLOURS, GREEN, GREY, LABEL, ORANGE, TICK, TITLE
-from meanfield.report.animation import Animation
+from meanfield.report.animation import Animation, animate_saves
 from meanfield.torus import GaussianKernel, Torus
 
 if TYPE_CHECKING:
@@ -60,14 +60,8 @@ def plot_kernel_particles(ds: xr.Dataset, run: KernelRun) -> Figure:
 def animate_kernel_particles(ds: xr.Dataset, run: KernelRun) -> Animation:
     """The particles over the target, save by save; in d = 1 their mollified density."""
     figure = _panels.new_figure(6.4, 4.2 if run.dim == 1 else 5.6)
-    axes, times = figure.add_subplot(), ds.time.values
-    redraw = (_moving_profile if run.dim == 1 else _moving_cloud)(axes, ds, run)
-
-    def draw(index: int) -> None:
-        redraw(index)
-        axes.set_title(f"$t = {times[index]:.3g}$", fontsize=TITLE)
-
-    return Animation(figure, draw, len(times))
+    redraw = (_moving_profile if run.dim == 1 else _moving_cloud)(figure.add_subplot(), ds, run)
+    return animate_saves(figure, ds.time.values, redraw)
 
 
 # ---- d = 1 -------------------------------------------------------------------------------------------------------

@@ -21,16 +21,16 @@ FORMATS = (".pdf", ".png", ".svg")
 
 
 def plot_run(ds: xr.Dataset) -> Figure:
-    """The figure of a run on the torus.
+    """The figure of a run.
 
     The density (d = 1: profiles at several times; d = 2: first, middle and last; d = 3: the same on the plane z through
     the first density's maximum), then along time the dissipation ``|∂E|²``, the energy above its last value, and the
-    defects of the energy balance. The training of a neural ODE on densities has a figure of its own,
-    `meanfield.report.training.plot_training`.
+    defects of the energy balance. Particles have `meanfield.report.clouds.plot_cloud`, the training of a neural ODE on
+    densities `meanfield.report.training.plot_training`.
 
     Parameters
     ----------
-    ds : Dataset — a run's output with ``density``, from `meanfield.solve` or `meanfield.output.read`
+    ds : Dataset — a run's output with ``density`` or ``positions``, from `meanfield.solve` or `meanfield.output.read`
 
     Returns
     -------
@@ -38,7 +38,7 @@ def plot_run(ds: xr.Dataset) -> Figure:
 
     Raises
     ------
-    ValueError — no density along time and space
+    ValueError — neither particles nor a density along time and space
 
     Notes
     -----
@@ -48,6 +48,10 @@ def plot_run(ds: xr.Dataset) -> Figure:
         from meanfield.report.training import plot_training
 
         return plot_training(ds)
+    if "positions" in ds:
+        from meanfield.report.clouds import plot_cloud
+
+        return plot_cloud(ds)
     dim = _panels.dimension(ds)
     if dim == 1:
         figure = _panels.new_figure(9.2, 5.2)

@@ -59,7 +59,7 @@ def _packed(torus: Torus, velocity: np.ndarray) -> list[np.ndarray]:
 def _evaluate(fields: list[np.ndarray], x: np.ndarray) -> np.ndarray:
     points, out = np.mod(x, 1.0), np.empty_like(x)
     for number, modes in enumerate(fields):
-        values = transforms.evaluate(modes, points, ACCURACY)
+        values = transforms.plan(points, modes.shape, ACCURACY).evaluate(modes)
         out[:, 2 * number] = values.real
         if 2 * number + 1 < x.shape[1]:
             out[:, 2 * number + 1] = values.imag

@@ -283,7 +283,7 @@ class Torus:
         modes = self.full_spectrum(self._scalar(f))
         if not len(x):  # the non-uniform transforms refuse an empty list
             return np.zeros(0)
-        return transforms.evaluate(modes, np.mod(x, 1.0), 1e-13).real
+        return transforms.plan(np.mod(x, 1.0), modes.shape, 1e-13).evaluate(modes).real
 
     def full_spectrum(self, f: np.ndarray) -> np.ndarray:
         """All modes in FFT order, an odd number per axis: the Nyquist mode of even n is halved onto ±n/2."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class Kernel(ABC):
 
     def multiplier(self, torus: Torus) -> np.ndarray:
         """``K̂(k)`` on the half spectrum (n, …, n, n//2+1), the layout of ``torus.coefficients``."""
+        require_torus(torus)
         return self.spectrum(torus.squared_wavenumber)
 
     def convolve(self, torus: Torus, f: np.ndarray) -> np.ndarray:
@@ -159,6 +160,12 @@ class Kernel(ABC):
         return out
 
 
+def require_torus(torus: Any) -> None:
+    """Refuse (``TypeError``) what is not a torus, such as the second argument."""
+    if not isinstance(torus, Torus):
+        raise TypeError(f"torus must be a Torus (got {type(torus).__name__}); pass mf.Torus(n, dim=d), the torus first")
+
+
 def on_torus(kernel: Kernel | RadialKernel) -> Kernel:
     """The kernel, refused (``ValueError``) if it has no Fourier coefficients."""
     if not isinstance(kernel, Kernel):
@@ -220,7 +227,7 @@ class SobolevKernel(Kernel):
 
     def __post_init__(self) -> None:
         _check.positive("order", self.order, "pass the order s of the space H^s")
-        _check.positive("length", self.length, "pass the length ε > 0, or use DiracKernel()")
+        _check.length(self.length, "pass the length ε > 0, or use DiracKernel()")
 
     def spectrum(self, squared_wavenumber: np.ndarray) -> np.ndarray:
         """``(1 + ε²|2πk|²)^{−s}``."""
@@ -255,7 +262,7 @@ class GaussianKernel(Kernel):
     length: float
 
     def __post_init__(self) -> None:
-        _check.positive("length", self.length, "pass the standard deviation ℓ > 0")
+        _check.length(self.length, "pass the standard deviation ℓ > 0")
 
     def __call__(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """``exp(−|x_i − y_j|²/2ℓ²)`` on R^d, (N, d) and (M, d) to (N, M)."""

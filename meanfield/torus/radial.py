@@ -124,7 +124,7 @@ class MaternKernel(RadialKernel):
         _check.positive("order", self.order, remedy)
         if self.order % 1 != 0.5 or self.order > HIGHEST_ORDER:
             raise _check.fail(f"order must be half an odd integer, at most {HIGHEST_ORDER}", repr(self.order), remedy)
-        _check.positive("length", self.length, "pass the length ℓ > 0")
+        _check.length(self.length, "pass the length ℓ > 0")
 
     def radial_form(self) -> RadialForm:
         """P of order ν and, from ``M_ν'(t) = −t M_{ν−1}(t)/(2(ν−1))``, Q."""
@@ -162,7 +162,7 @@ class LaplaceKernel(RadialKernel):
     length: float
 
     def __post_init__(self) -> None:
-        _check.positive("length", self.length, "pass the length ℓ > 0")
+        _check.length(self.length, "pass the length ℓ > 0")
 
     def radial_form(self) -> RadialForm:
         """P = 1, Q = −1/(ℓ²t)."""

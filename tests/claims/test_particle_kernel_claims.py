@@ -1,6 +1,5 @@
 """Claims on kernels of particles can fail: loose transforms, sums over pairs, wrong metrics and lengths show."""
 
-import time
 from itertools import islice
 from types import SimpleNamespace
 
@@ -23,7 +22,7 @@ def test_loose_transforms_are_violated(monkeypatch):
     convolve = SobolevKernel.convolve_particles
 
     def loose(self, torus, x, b, tolerance, route):
-        return convolve(self, torus, x, b, 30 * tolerance, route)
+        return convolve(self, torus, x, b, 1000 * tolerance, route)
 
     monkeypatch.setattr(SobolevKernel, "convolve_particles", loose)
     torus, tolerances = Torus(129), [1e-6, 1e-9]
@@ -47,8 +46,8 @@ def test_sums_over_pairs_are_violated(by_pairs, monkeypatch):
 
 def test_the_clock_is_asked_often_enough(monkeypatch):
     calls = []
-    monkeypatch.setattr(SobolevKernel, "convolve_particles", lambda *a: calls.append(1) or time.sleep(1e-4))
-    p = dict(load_ladder("particle_convolution").parameters) | {"least_seconds": 1e-4}
+    monkeypatch.setattr(SobolevKernel, "convolve_particles", lambda *a: calls.append(1))
+    p = dict(load_ladder("particle_convolution").parameters) | {"least_seconds": 1e-3}
     particle_kernels.seconds(Torus(9), 10, p)
     assert len(calls) > 1
 

@@ -35,6 +35,11 @@ def concentration(**changes):
     return small("two_layer_concentration", {"draw": [0]}, **{"number": 60, "samples": 60, "t_end": 400.0, **changes})
 
 
+def optimality(**changes):
+    levels = {"draw": [1], "steps": [changes.pop("steps", 12000)]}
+    return small("two_layer_optimality", levels, **{"number": 40, "samples": 10, "step": 0.1, **changes})
+
+
 def violated(claim, ladder):
     verdict = claims.get(claim).check(ladder=ladder, progress=False)
     return {m.quantity.partition(",")[0] for m in verdict.measurements if m.outcome is Outcome.VIOLATED}
@@ -42,8 +47,8 @@ def violated(claim, ladder):
 
 @pytest.mark.parametrize(
     ("claim", "ladder"),
-    [("TWO-1", flow()), ("TWO-2", width()), ("TWO-4", limit()), ("TWO-5", concentration())],
-    ids=["TWO-1", "TWO-2", "TWO-4", "TWO-5"],
+    [("TWO-1", flow()), ("TWO-2", width()), ("TWO-3", optimality()), ("TWO-4", limit()), ("TWO-5", concentration())],
+    ids=["TWO-1", "TWO-2", "TWO-3", "TWO-4", "TWO-5"],
 )
 def test_small_ladders_are_not_violated(claim, ladder):
     assert not violated(claim, ladder)
@@ -51,7 +56,8 @@ def test_small_ladders_are_not_violated(claim, ladder):
 
 @pytest.mark.parametrize(
     ("claim", "ladder"),
-    [("TWO-1", flow(penalty=1e-3)), ("TWO-2", width(teachers=2)), ("TWO-4", limit(samples=1)),
+    [("TWO-1", flow(penalty=1e-3)), ("TWO-2", width(teachers=2)), ("TWO-3", optimality(penalty=0.0)),
+     ("TWO-3", optimality(number=20)), ("TWO-4", limit(samples=1)),
      ("TWO-5", concentration(penalty=0.0)), ("TWO-5", concentration(dim=2))],
 )  # fmt: skip
 def test_outside_its_hypotheses_a_claim_says_nothing(claim, ladder):
@@ -86,6 +92,11 @@ def test_a_student_without_the_signs_of_its_teacher_is_violated(monkeypatch):
     signs = mean_field.alternating
     monkeypatch.setattr(mean_field, "alternating", lambda number: signs(3) if number == 3 else np.ones(number))
     assert "greatest loss" in violated("TWO-2", width())
+
+
+def test_a_run_that_stops_early_is_no_optimum():
+    bad = violated("TWO-3", optimality(steps=500))
+    assert {"least value of F'(μ) + V over λ", "bound of E(μ) − inf E over E(μ)"} <= bad
 
 
 def test_correlated_samples_are_violated(monkeypatch):

@@ -46,7 +46,7 @@ def check_plan(plan, mu, nu):
         np.testing.assert_allclose(marginal, measure.weights, rtol=0, atol=measure.number * EPS)
     slack = cost - plan.potentials[0][:, None] - plan.potentials[1]
     assert slack.min() > -64 * EPS * scale
-    assert slack[plan.sources, plan.targets].max() < (128 + mu.number + nu.number) * EPS * scale
+    assert slack[plan.sources, plan.targets].max() < 64 * EPS * scale  # whatever the number of points
     assert plan.value**2 == pytest.approx(float((plan.masses * cost[plan.sources, plan.targets]).sum()), rel=1e-12)
 
 
@@ -234,6 +234,31 @@ def test_a_lattice_full_of_ties_is_proved_too():
         assert weighted or plan.value == pytest.approx(math.sqrt(2) / 24, rel=1e-13)
 
 
+def test_an_outlier_in_both_clouds_does_not_hide_the_rest():
+    """POT alone returns 15 times the distance here: next to costs of 1e12 it does not see those of 1e-6."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 2))
+    y = x.copy()
+    x[0] = y[0] = 1e6
+    mu, nu = mf.ParticleMeasure(x), mf.ParticleMeasure(y + 1e-3 * rng.normal(size=(400, 2)))
+    best = math.sqrt(costs(mu, nu)[linear_sum_assignment(costs(mu, nu))].mean())
+    assert wasserstein(mu, nu) == pytest.approx(best, rel=1e-9)
+
+
+def test_clouds_of_many_scales_are_proved_by_their_value():
+    """Some pairs are off by more than rounding, but not the sum over them, which is what bounds the distance."""
+    rng, n = np.random.default_rng(3), 600
+
+    def scattered():
+        sizes = 10.0 ** rng.integers(-8, 1, (n, 1))
+        return mf.ParticleMeasure(sizes * rng.normal(size=(n, 2)), rng.dirichlet(np.ones(n)))
+
+    mu, nu = scattered(), scattered()
+    plan = transport_plan(mu, nu)
+    lower = sum(float(w @ potential) for w, potential in zip((mu.weights, nu.weights), plan.potentials))
+    assert lower == pytest.approx(plan.value**2, rel=1e-9)
+
+
 def test_a_plan_can_be_turned_round():
     rng = np.random.default_rng(9)
     mu, nu = cloud(rng, 10, 2, weighted=True), cloud(rng, 14, 2, weighted=True)
@@ -331,6 +356,8 @@ def points(n, dim, torus=None):
             ValueError,
             "between 3 and 3 points.*3 and 4",
         ),
+        (lambda: wasserstein(points(3, 2), points(3, 2), start="cold"), TypeError, "TransportPlan.*got str"),
+        (lambda: wasserstein(points(3, 2), np.ones((3, 2))), TypeError, "got ndarray"),
         (
             lambda: wasserstein(points(3, 2), mf.ParticleMeasure([[1e200, 0.0]])),
             ValueError,

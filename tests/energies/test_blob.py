@@ -185,6 +185,16 @@ def test_particles_of_another_space_are_refused(torus):
         flow.check(mu)
 
 
+def test_values_of_what_is_not_on_the_space_are_refused_too():
+    torus = mf.Torus(32)
+    energy = mf.BlobEnergy(2, mollifier=mf.GaussianKernel(0.1), torus=torus)
+    for ask in (energy.value, energy.differential):
+        with pytest.raises(ValueError, match="one space"):
+            ask(mf.ParticleMeasure([[0.5]]))
+        with pytest.raises(TypeError, match=r"of particles \(got TorusDensity\)"):
+            ask(torus.density(np.ones(32)))
+
+
 def test_the_entropy_of_a_density_with_gaps_is_refused_before_any_step():
     torus = mf.Torus(256)
     flow = mf.GradientFlow(mf.BlobEnergy(1, mollifier=mf.GaussianKernel(0.01), torus=torus), mf.Wasserstein())

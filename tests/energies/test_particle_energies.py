@@ -228,6 +228,13 @@ def test_states_an_energy_is_not_defined_on_are_refused():
             text = refused(lambda energy=energy, state=state: energy.check(state))
             assert "must live on one torus" in text
     assert "must be on a torus" in refused(lambda: mf.SobolevDistance(space, order=1))
+    twice = torus.density(np.full(8, 2.0))
+    for call in (
+        lambda: mf.SobolevDistance(twice, order=1).check(cloud(1, torus)),
+        lambda: mf.SobolevDistance(cloud(1, torus), order=1).check(twice),
+        lambda: mf.KullbackLeibler(twice).check(cloud(1, torus)),
+    ):
+        assert "a density must have mass 1 (got 2)" in refused(call)
     assert "target must be a TorusDensity" in refused(lambda: mf.KullbackLeibler(cloud(1, torus)))
 
 

@@ -69,7 +69,7 @@ def order(sizes, errors):
 def test_rates_are_hamiltons_equations(dim):
     node = node_of(dim)
     q, p = cloud(dim)
-    found = landmarks._rates(node.torus, node.kernel, np.stack([q, p]))
+    found = landmarks._rates(node.torus, node.kernel.multiplier(node.torus), np.stack([q, p]))
     value, force = rates(node, q, p)
     size = np.abs(p).sum() * modes_of(node)[1].sum()
     assert np.abs(found[0] - value).max() <= 64 * EPS * size
@@ -164,8 +164,8 @@ def test_the_energy_does_not_drift():
     assert max(parts) <= 1.1 * parts[0]
     state, h, explicit = np.stack([q, p]), 1 / node.depth, []
     for _ in range(node.depth):
-        middle = state + h / 2 * landmarks._rates(node.torus, node.kernel, state)
-        state = state + h * landmarks._rates(node.torus, node.kernel, middle)
+        middle = state + h / 2 * landmarks._rates(node.torus, node.kernel.multiplier(node.torus), state)
+        state = state + h * landmarks._rates(node.torus, node.kernel.multiplier(node.torus), middle)
         explicit.append(hamiltonian(node, *state))
     parts = [part.max() for part in np.array_split(np.abs(np.array(explicit) / energies[0] - 1), 5)]
     assert parts[-1] > 3 * parts[0]

@@ -25,6 +25,15 @@ def assert_close(got, wanted, terms):
     assert np.abs(got - wanted).max() <= 8 * terms * EPS * scale
 
 
+def test_kernels_made_by_one_line_have_files_of_their_own():
+    """Or processes that compile at the same time would read one another's code (Numba numbers files without a lock)."""
+    members = [value for module in (thin_products, activations) for value in vars(module).values()]
+    kernels = {id(kernel): kernel.py_func for kernel in members if hasattr(kernel, "py_func")}.values()
+    names = [(kernel.__module__, kernel.__qualname__, kernel.__code__.co_firstlineno) for kernel in kernels]
+    assert len(names) > 10
+    assert len(set(names)) == len(names)
+
+
 @pytest.mark.parametrize("n", [1, 8, 100, SAMPLES])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_thin_products_agree_with_their_twins(width, n):

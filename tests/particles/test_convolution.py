@@ -229,7 +229,7 @@ def test_modes_are_those_of_the_library_transforms(backend, dim, n):
     found = to_modes(torus, x, b, 1e-11)
     k = np.r_[0:low, 1 - low : 0]
     for c in range(2):
-        full = backend.adjoint(b[:, c], x % 1.0, (2 * low - 1,) * dim, 1e-12)
+        full = backend.plan(x % 1.0, (2 * low - 1,) * dim, 1e-12).adjoint(b[:, c])
         kept = full[..., :low]
         place = np.ix_(*[k % n] * (dim - 1), k[:low])
         assert np.abs(found[c][place] - kept).max() <= 1e-11 * np.abs(kept).max()
@@ -246,7 +246,7 @@ def test_library_transforms_of_type_one_are_the_direct_sum(backend, shape):
     k = np.stack(np.meshgrid(*[np.fft.fftfreq(n, 1 / n) for n in shape], indexing="ij"), axis=-1)
     expected = np.exp(-2j * np.pi * (k @ x.T)) @ b
     kept = b.copy()
-    assert np.abs(backend.adjoint(b, x, shape, 1e-12) - expected).max() <= 1e-11 * np.abs(b).sum()
+    assert np.abs(backend.plan(x, shape, 1e-12).adjoint(b) - expected).max() <= 1e-11 * np.abs(b).sum()
     assert np.array_equal(b, kept)
 
 
@@ -375,3 +375,23 @@ def test_inputs_are_not_modified():
     assert np.array_equal(x, kept[0])
     assert np.array_equal(b, kept[1])
     assert np.array_equal(modes, before)
+
+
+def test_points_far_away_are_not_seen():
+    """The polynomial of a Matérn kernel may overflow where the exponential has vanished long before."""
+    for kernel in (
+        mf.GaussianKernel(0.3),
+        mf.LaplaceKernel(0.3),
+        mf.MaternKernel(2.5, 0.3),
+        mf.MaternKernel(10.5, 0.3),
+    ):
+        for far in (1e10, 1e40, 1e200):
+            value, gradient = kernel.convolve_particles(None, np.array([[0.0, 0.0], [far, 0.0]]), np.ones((2, 1)))
+            np.testing.assert_allclose(value, 1.0, rtol=1e-14)
+            assert np.abs(gradient).max() < 1e-80
+
+
+def test_a_gaussian_far_below_the_grid_is_the_sum_of_the_modes():
+    x, b = np.array([[0.1], [0.35]]), np.ones((2, 1))
+    narrow, dirac = (k.convolve_particles(mf.Torus(9), x, b)[0] for k in (mf.GaussianKernel(1e-20), mf.DiracKernel()))
+    np.testing.assert_allclose(narrow, dirac, rtol=1e-8)

@@ -1,5 +1,6 @@
 """Densities to particles and back: quantiles, lattices, random draws, mollified densities."""
 
+import math
 import re
 
 import numpy as np
@@ -213,3 +214,24 @@ def test_bad_input_is_refused_in_one_line():
         with pytest.raises(TypeError, match=message) as info:
             call()
         assert FORM.fullmatch(str(info.value))
+
+
+def test_quantised_densities_stay_within_the_bound():
+    """Of the uniform density the bound is the distance; in d = 1 the distance to the density itself is known."""
+    for dim, most, blocks in ((1, 10, 10), (2, 100, 10), (3, 30, 3)):
+        torus = mf.Torus(30, dim=dim)
+        atoms, error = mf.particles.quantise(torus.density(np.ones(torus.shape)), most)
+        assert atoms.number == blocks**dim
+        assert error == pytest.approx(math.sqrt(dim / 12) / blocks, rel=1e-12)
+        assert np.ptp(atoms.weights) < 1e-15
+    torus = mf.Torus(40)
+    density = torus.density(lambda x: np.maximum(0, np.cos(2 * np.pi * x)), normalise=True)
+    for most in (1, 7, 40, 1000):
+        atoms, error = mf.particles.quantise(density, most)
+        assert atoms.number == min(most, 40)
+        assert mf.wasserstein(density, atoms) <= error * (1 + 1e-12)
+    assert error == pytest.approx(math.sqrt(1 / 12) / 40, rel=1e-12)
+    with pytest.raises(ValueError, match=r"density to quantise must have mass 1 \(got 2\)"):
+        mf.particles.quantise(mf.Torus(8).density(np.full(8, 2.0)))
+    with pytest.raises(TypeError, match="got ndarray"):
+        mf.particles.quantise(np.ones(8))

@@ -130,3 +130,20 @@ def test_plotting_needs_neither_pyplot_nor_a_display(tmp_path):
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "rate.png")], check=True)
+
+
+@pytest.mark.parametrize(("shape", "paths"), [((7, 1), 7), ((900, 3), 300), ((4, 5, 3), 20)], ids=str)
+def test_particles_are_drawn_by_their_paths(shape, paths):
+    """Of 900 every third; of layers all."""
+    rng = np.random.default_rng(0)
+    start = mf.ParticleMeasure(rng.random(shape)) if len(shape) == 2 else mf.LayeredMeasure(rng.random(shape))
+    if len(shape) == 2:
+        flow = mf.GradientFlow(mf.Interaction(mf.GaussianKernel(1.0)), mf.Wasserstein())
+    else:
+        flow = mf.GradientFlow(
+            mf.Risk(mf.ResNet(1, mf.tanh), np.ones((2, 1)), np.zeros(2)), mf.ConditionalWasserstein()
+        )
+    ds = mf.solve(flow, start, t_end=0.1, save_at=4, stepper=mf.steppers.Euler(dt=0.05), progress=False)
+    first = plot_run(ds).axes[0]
+    assert len(first.lines) == paths
+    assert all(len(line.get_xdata()) == 4 for line in first.lines)

@@ -209,14 +209,35 @@ def test_bad_parameters_are_refused_in_one_line():
         lambda: mf.SobolevKernel(0), lambda: mf.SobolevKernel(2, -1.0), lambda: mf.SobolevKernel(np.nan),
         lambda: mf.GaussianKernel(0.0), lambda: mf.LaplaceKernel(-1), lambda: mf.MaternKernel(2),
         lambda: mf.MaternKernel(-0.5), lambda: mf.MaternKernel(11.5), lambda: mf.MaternKernel(1.5, 0),
+        lambda: mf.GaussianKernel(1e200), lambda: mf.SobolevKernel(2, 1e-200), lambda: mf.LaplaceKernel(1e-80),
     ]  # fmt: skip
     for make in refused:
-        with pytest.raises(ValueError, match="must be") as info:
+        with pytest.raises(ValueError, match=r"must (be|lie)") as info:
             make()
         assert FORM.fullmatch(str(info.value))
     for make in (lambda: mf.SobolevKernel("2"), lambda: mf.MaternKernel(True), lambda: mf.LaplaceKernel(None)):
         with pytest.raises(TypeError, match="real number"):
             make()
+
+
+@pytest.mark.parametrize("kernel", [mf.SobolevKernel(2), mf.GaussianKernel(0.1)])
+def test_arguments_the_wrong_way_round_are_refused(kernel):
+    torus = mf.Torus(8)
+    f = np.ones(8)
+    for call in (kernel.convolve, kernel.deconvolve):
+        with pytest.raises(TypeError, match=r"torus must be a Torus \(got ndarray\).*the torus first"):
+            call(f, torus)
+
+
+@pytest.mark.parametrize("length", [1e-75, 1e75])
+def test_the_longest_and_shortest_lengths_give_numbers(length):
+    x, b, torus = np.array([[0.0], [0.3], [0.3]]), np.ones((3, 1)), mf.Torus(8)
+    for kernel in (mf.GaussianKernel(length), mf.MaternKernel(10.5, length), mf.LaplaceKernel(length)):
+        value, gradient = kernel.convolve_particles(None, x, b)
+        np.testing.assert_allclose(value[:, 0], [3, 3, 3] if length > 1 else [1, 2, 2], rtol=1e-12)
+        assert np.isfinite(gradient).all()
+    for kernel in (mf.GaussianKernel(length), mf.SobolevKernel(3, length)):
+        assert np.isfinite(np.hstack([part.ravel() for part in kernel.convolve_particles(torus, x, b)])).all()
 
 
 def test_fields_of_another_grid_are_refused_in_one_line():
