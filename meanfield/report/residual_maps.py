@@ -144,7 +144,7 @@ def _risk(axes: Axes, ds: xr.Dataset) -> None:
     axes.set_yscale("log")
     axes.set_ylim(0.3 * risk.min(), 5 * risk.max())
     axes.set_xlim(0, t[-1])
-    axes.set_xlabel("training time $t$", fontsize=LABEL, labelpad=0)
+    axes.set_xlabel("training time $t$", fontsize=LABEL)
     beside = axes.twinx()
     beside.plot(t, ds.dissipation / ds.risk, color=ORANGE, linewidth=1.6)
     beside.axhline(-rate, color=ORANGE, linestyle="--", linewidth=1.2)
