@@ -10,7 +10,7 @@ risk with its linear rate beside 2m(t) = |G|²/Risk (COT-5), and De Giorgi's bal
 
 Run:   python solvers/resnet_conditional_ot.py --out outputs/resnet.h5 --figure outputs/resnet.png
        … --data rings --t-end 400          … --spread 2 --points 5          … --layers 40 --width 400
-Takes: eight seconds on one core with file (11 MiB) and figure; --quick three.
+Takes: eight seconds on one core with file (20 MiB) and figure; --quick three.
 """
 
 from meanfield.claims.residual_maps import map_run, of_map
