@@ -31,6 +31,10 @@ CHECKED = {
     "porous_medium",
     "porous_medium_rates",
     "porous_medium_regimes",
+    "resnet_conditional_ot",
+    "resnet_digits",
+    "resnet_size_limits",
+    "resnet_threshold",
     "two_layer_digits",
     "two_layer_wasserstein",
 }
@@ -609,3 +613,104 @@ def test_the_mean_field_limit(tmp_path, capsys):
 def test_only_animated_scripts_have_the_flag():
     with pytest.raises(ValueError, match=r"No such option.*--animation"):
         main("porous_medium", "--quick", "--animation", "run.gif")
+
+
+def test_a_map_of_the_plane_is_learned(tmp_path, capsys):
+    """Rings turned by 30 degrees: the risk falls by 1e8 at the rate 2m, the outputs are the targets."""
+    out, figure = tmp_path / "run.h5", tmp_path / "run.png"
+    argv = ("--data", "rings", "--points", "3", "--angle", "30", "--layers", "5", "--width", "40", "--t-end", "400")
+    ds = main("resnet_conditional_ot", *argv, "--out", str(out), "--figure", str(figure))
+    assert (ds.verdict, ds.status) == ("confirmed", "stopped")
+    assert len(rows(capsys.readouterr().out)) == 6
+    x = np.array([[math.cos(a), math.sin(a)] for a in (0, 2 * math.pi / 3)] + [[0.25, 0.5 * math.sin(math.pi / 3)]])
+    turn = np.array([[math.sqrt(3), 1], [-1, math.sqrt(3)]]) / 2  # rows are points
+    mu = mf.LayeredMeasure(ds.positions.values[-1], ds.weights.values)
+    np.testing.assert_allclose(mf.ResNet(2, mf.tanh).predict(mu, x), x @ turn, rtol=0, atol=1e-3)
+    assert np.all(ds.positions[0, ..., :2] == 0)
+    late = slice(0.6 * float(ds.time[-1]), None)
+    rate = -np.polyfit(ds.time.sel(time=late), np.log(ds.risk.sel(time=late)), 1)[0]
+    assert rate == pytest.approx(float((ds.dissipation / ds.risk).sel(time=late).mean()), rel=0.02)
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.positions, ds.positions)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_digits_by_a_residual_network(tmp_path, capsys):
+    """Few epochs beat affine functions of the same 16 components; the readout at s = 0 knows nothing of the digits."""
+    out, figure = tmp_path / "digits.h5", tmp_path / "digits.png"
+    argv = ("--layers", "4", "--width", "32", "--epochs", "12", "--saves", "3")
+    ds = main("resnet_digits", "--quick", *argv, "--out", str(out), "--figure", str(figure))
+    assert len(rows(capsys.readouterr().out)) == 5
+    assert 0.88 < float(ds.linear_accuracy.min()) < float(ds.test_accuracy[:, -1].min()) < 1
+    assert float(ds.depth_accuracy[:, 0].max()) < 0.5 < float(ds.test_accuracy.min("seed")[-1])
+    np.testing.assert_array_equal(ds.depth_accuracy[:, -1], ds.test_accuracy[:, -1])
+    assert np.all(np.diff(ds.risk) < 0)
+    wrong = (1 - ds.train_accuracy[:, -1]) * (1797 - round(0.25 * 1797))
+    np.testing.assert_allclose(wrong, ds.train_errors, rtol=0, atol=1e-9)
+    assert int(ds.confusion.sum()) == round(0.25 * 1797)
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.states, ds.states)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_threshold_of_residual_networks(tmp_path, capsys):
+    """m < N certifies nothing; a certificate does not depend on δ, and holds; from far away nothing converges."""
+    out, figure = tmp_path / "threshold.h5", tmp_path / "threshold.png"
+    argv = ("--displacement", "1e-5,0.3,10", "--width", "4,16", "--steps", "300")
+    ds = main("resnet_threshold", "--quick", *argv, "--out", str(out), "--figure", str(figure))
+    assert ds.verdict == "confirmed"
+    assert len(rows(capsys.readouterr().out)) == 5
+    reached, proved = np.isfinite(ds.arrival), ds.certified_rate > 0
+    assert not ds.certified.sel(width=4).any()  # 4 features of 6 data: a singular Gram matrix
+    np.testing.assert_array_equal(proved, ds.displacement < ds.certified)
+    assert bool((ds.certified_closed.sel(width=16) < 0.25 * ds.certified.sel(width=16)).all())
+    assert bool(reached.sel(displacement=[1e-5, 0.3], width=16).all())
+    assert not bool(reached.sel(displacement=10).any())
+    np.testing.assert_array_equal(reached, ds.left < 1e-6)
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.arrival, ds.arrival)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_residual_networks_of_finite_size(tmp_path, capsys):
+    """COT-4 by script: errors halve with twice the layers, and with four times the neurons; d falls more slowly."""
+    out, figure = tmp_path / "sizes.h5", tmp_path / "sizes.png"
+    argv = ("--depth", "8,16,32", "--seeds-in-depth", "3", "--layers", "4", "--seeds-of-depths", "64", "--dt", "1")
+    ds = main("resnet_size_limits", "--quick", *argv, "--out", str(out), "--figure", str(figure))
+    assert ds.verdict in ("confirmed", "consistent")  # three levels of three seeds may leave room for a rival
+    assert len(rows(capsys.readouterr().out)) == 8
+    rms = {
+        name: np.sqrt((ds[name] ** 2).mean(f"seed_{ds[name].dims[0]}")).values
+        for name in ("output_depth", "start_across")
+    }
+    np.testing.assert_allclose(rms["output_depth"][:-1] / rms["output_depth"][1:], 2, rtol=0.05)
+    assert 2 ** (2 / 5) < rms["start_across"][0] / rms["start_across"][-1] < 2 ** (2 / 3) * 1.1  # 64 to 256 neurons
+    assert ds.output_width.sizes == {"width": 3, "seed_width": 32}
+    with mf.output.read(out) as read:
+        np.testing.assert_array_equal(read.output_width, ds.output_width)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("name", "argv", "message"),
+    [
+        ("resnet_size_limits", ["--dim", "3"], "states slopes of d for its own dimension only (got dim = 3)"),
+        ("resnet_threshold", ["--width", "2.5"], "width must be a whole number"),
+        ("resnet_threshold", ["--steps", "0"], "steps must be at least 1"),
+        ("resnet_conditional_ot", ["--data", "spirals"], "data must be one of moons, rings (got 'spirals')"),
+        ("resnet_conditional_ot", ["--points", "0"], "points must be at least 1"),
+        ("resnet_conditional_ot", ["--spread", "0"], "scale must be positive"),
+        ("resnet_conditional_ot", ["--fall", "-1"], "fall must be positive"),
+        ("resnet_conditional_ot", ["--width", "2.5"], "width must be a whole number"),
+        ("resnet_digits", ["--dim", "9"], "dim must be at least 10"),
+        ("resnet_digits", ["--dim", "65"], "dim must not exceed the number of pixels"),
+        ("resnet_digits", ["--loss", "hinge"], "loss must be one of square, logistic (got 'hinge')"),
+        ("resnet_digits", ["--learning-rate", "100"], "stability bound"),
+        ("resnet_digits", ["--batch", "2000"], "a batch must not exceed the data"),
+    ],
+)
+def test_bad_input_of_residual_networks(name, argv, message):
+    with pytest.raises(ValueError) as info:
+        main(name, "--quick", *argv)
+    assert message in str(info.value)
+    assert "\n" not in str(info.value)

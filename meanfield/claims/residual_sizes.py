@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield import _check
 from meanfield.claims.claim import Claim, Hypothesis
+from meanfield.claims.fits import RateFit
 from meanfield.claims.ladder import Ladder
 from meanfield.claims.rates import fit_rate
 from meanfield.claims.residual_runs import Parameters, Training, neurons
@@ -18,19 +22,74 @@ from meanfield.distances import conditional_wasserstein
 from meanfield.measures import LayeredMeasure
 from meanfield.steppers import Heun
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 Levels = dict[str, list[float]]
+BEND = 0.1  # of the slopes in depth, which are smooth; the others are noise, whose first levels are no worse
 DATA = 1  # what the generator of the data begins with: one training for all sizes
+
+
+@dataclass(frozen=True)
+class Law:
+    """A quantity of `finite_size_errors` and the axis it falls along; ``bend`` as in `fit_rate`."""
+
+    expected: str
+    along: str
+    bend: float = math.inf
+    case: str = ""
+
+
+def laws(p: Parameters) -> dict[str, Law]:
+    """Variable to law, in the order of the verdicts."""
+    rest = f"d in m, u = 0, support of dimension {p['dim'] + 1}"
+    spread = f"d in m, normal u, support of dimension {2 * p['dim'] + 1}"
+    return {
+        "output_depth": Law("output error in L", "depth", bend=BEND),
+        "risk_depth": Law("risk error in L", "depth", bend=BEND),
+        "output_width": Law("output error in m", "width"),
+        "risk_width": Law("risk error in m", "width"),
+        "start_across": Law(rest, "across", case="t = 0"),
+        "end_across": Law(rest, "across", case=f"t = {p['t_end']:g}"),
+        "spread_across": Law(spread, "across", case="t = 0"),
+    }
+
+
+def finite_size_errors(ladder: Ladder, levels: Levels, progress: bool | None = None) -> xr.Dataset:
+    """All errors of COT-4: `in_depth`, `in_width` and `in_distance` side by side."""
+    import xarray as xr
+
+    missing = {law.expected for law in laws(ladder.parameters).values()} - set(ladder.expected)
+    if missing:
+        got = f"dim = {ladder.parameters['dim']:g}"
+        raise _check.fail(
+            f"{ladder.name}.toml states slopes of d for its own dimension only", got, "leave dim as it is"
+        )
+    return xr.merge([part(ladder, levels, progress) for part in (in_depth, in_width, in_distance)])
+
+
+def fitted(ladder: Ladder, ds: xr.Dataset, name: str) -> RateFit:
+    """The rate of one of the `laws`."""
+    law = laws(ladder.parameters)[name]
+    return fit_rate(ds[name], along=law.along, seed_dim=f"seed_{law.along}", bend=law.bend)
+
+
+def of_finite_sizes(ladder: Ladder, ds: xr.Dataset) -> Iterator[Measurement]:
+    """What theory says of the errors that are there."""
+    for name, law in laws(ladder.parameters).items():
+        if name in ds:
+            yield ladder.expected[law.expected].measured(fitted(ladder, ds, name), case=law.case)
+    if "over_depths" in ds:
+        yield ladder.expected["d² with 4 × the layers over d²"].measured(float(ds.over_depths))
 
 
 def finite_sizes(ladder: Ladder, levels: Levels, progress: bool | None = None) -> Iterator[Measurement]:
     """COT-4: errors at a fixed t against a much larger network, and the distance of independent samples."""
-    yield from in_depth(ladder, levels, progress)
-    yield from in_width(ladder, levels, progress)
-    yield from in_distance(ladder, levels, progress)
+    yield from of_finite_sizes(ladder, finite_size_errors(ladder, levels, progress))
 
 
-def in_depth(ladder: Ladder, levels: Levels, progress: bool | None) -> Iterator[Measurement]:
-    """The same particles in every layer, at every depth."""
+def in_depth(ladder: Ladder, levels: Levels, progress: bool | None = None) -> xr.Dataset:
+    """Errors of output and risk with the same particles in every layer, at every depth."""
     p, deepest = ladder.parameters, ladder.reference["depth"]
 
     def run(depth, seed):
@@ -48,12 +107,11 @@ def in_depth(ladder: Ladder, levels: Levels, progress: bool | None) -> Iterator[
 
     references: dict[int, LayeredMeasure] = {}
     ds = sweep(run, {"depth": levels["depth"]}, seeds=int(p["seeds_in_depth"]), progress=progress)
-    for name in ("output", "risk"):
-        yield ladder.expected[f"{name} error in L"].measured(fit_rate(ds[name], along="depth"))
+    return ds.rename(output="output_depth", risk="risk_depth", seed="seed_depth")
 
 
-def in_width(ladder: Ladder, levels: Levels, progress: bool | None) -> Iterator[Measurement]:
-    """Independent particles at one depth, against one draw of many."""
+def in_width(ladder: Ladder, levels: Levels, progress: bool | None = None) -> xr.Dataset:
+    """Errors of output and risk with independent particles at one depth, against one draw of many."""
     p = ladder.parameters
     training = Training.of(p, np.random.default_rng(DATA), p["displacement"])
 
@@ -67,9 +125,7 @@ def in_width(ladder: Ladder, levels: Levels, progress: bool | None) -> Iterator[
         return errors_of(training, trained(rng, width), reference)
 
     ds = sweep(run, {"width": levels["width"]}, seeds=ladder.seeds, progress=progress)
-    for name in ("output", "risk"):
-        fit = fit_rate(ds[name], along="width", bend=math.inf)
-        yield ladder.expected[f"{name} error in m"].measured(fit)
+    return ds.rename(output="output_width", risk="risk_width", seed="seed_width")
 
 
 def errors_of(training: Training, mu: LayeredMeasure, reference: LayeredMeasure) -> dict[str, float]:
@@ -81,21 +137,17 @@ def errors_of(training: Training, mu: LayeredMeasure, reference: LayeredMeasure)
     }
 
 
-def in_distance(ladder: Ladder, levels: Levels, progress: bool | None) -> Iterator[Measurement]:
+def in_distance(ladder: Ladder, levels: Levels, progress: bool | None = None) -> xr.Dataset:
     """d of two independent samples of m: of one order with d(μ^m, μ), as the triangle inequality and convexity say."""
-    p, expected = ladder.parameters, ladder.expected
+    p = ladder.parameters
     training = Training.of(p, np.random.default_rng(DATA), p["displacement"])
-    rest = f"d in m, u = 0, support of dimension {p['dim'] + 1}"
-    spread = f"d in m, normal u, support of dimension {2 * p['dim'] + 1}"
 
     def run(across, rng):
         return gap_of_samples(p, rng, across, u=0.0, training=training) | gap_of_samples(p, rng, across, u=1.0)
 
     ds = sweep(run, {"across": levels["across"]}, seeds=int(p["seeds_of_distance"]), progress=progress)
-    yield expected[rest].measured(fit_rate(ds["start"], along="across", bend=math.inf), case="t = 0")
-    yield expected[rest].measured(fit_rate(ds["end"], along="across", bend=math.inf), case=f"t = {p['t_end']:g}")
-    yield expected[spread].measured(fit_rate(ds["start with u"], along="across", bend=math.inf), case="t = 0")
-    yield expected["d² with 4 × the layers over d²"].measured(over_depths(p, levels["across"][0]))
+    names = {"start": "start_across", "end": "end_across", "start with u": "spread_across", "seed": "seed_across"}
+    return ds.rename(names).assign(over_depths=over_depths(p, levels["across"][0]))
 
 
 def over_depths(p: Parameters, width: float) -> float:

@@ -32,7 +32,8 @@ _SYMBOLS = (
     (r"\bgrad dE/drho\b", r"\\nabla\\delta E/\\delta rho"),
     (r"\bgrad dE/dmu\b", r"\\nabla\\delta E/\\delta mu"),
     (r"\bLaplacian\(", r"\\Delta("),
-    (r"\bdiv\(", r"\\mathrm{div}("),
+    (r"\bdiv(_w)?\(", r"\\mathrm{div}\1("),
+    (r"(?<=[( ])\.(?=[|)])", r"\\cdot"),
     (r"\bgrad\b", r"\\nabla"),
     (r"\brho\b", r"\\rho"),
     (r"\bmu\b", r"\\mu"),
@@ -187,6 +188,16 @@ def level_ticks(axes: Axes, levels: np.ndarray) -> None:
         axes.set_xticks(levels, [f"{level:g}" for level in levels])
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def few_ticks(axes: Axes) -> None:
+    """On an upright logarithmic axis of a decade or so: 1, 2 and 5 times powers of ten, written out."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.tick_params(labelsize=TICK)
 
 
 def finish_axes(axes: Axes, *, ylabel: str) -> None:

@@ -32,16 +32,17 @@ def plot_digits(ds: xr.Dataset) -> Figure:
     figure = _panels.new_figure(11.0, 7.6)
     above, below = _panels.halves(figure, 1 / 1.08)
     risk, share, confusion = above.subplots(1, 3, width_ratios=(1, 1, 0.9))
-    _risk(risk, ds)
-    _accuracy(share, ds)
-    _confusion(confusion, ds)
+    draw_risk(risk, ds)
+    draw_accuracy(share, ds)
+    draw_confusion(confusion, ds)
     _neurons(below, ds)
     sizes = f"{ds.sizes['particle']} neurons for each, {ds.sizes['seed']} seeds"
     figure.suptitle(f"handwritten digits, one against the rest: {sizes}", fontsize=TITLE)
     return figure
 
 
-def _risk(axes: Axes, ds: xr.Dataset) -> None:
+def draw_risk(axes: Axes, ds: xr.Dataset) -> None:
+    """``risk`` along the epochs, every seed and their mean."""
     axes.plot(ds.epoch, ds.risk.T, color=BLUE, linewidth=0.8, alpha=0.5)
     axes.plot(ds.epoch, ds.risk.mean("seed"), color=BLUE, linewidth=2.0)
     axes.set_yscale("log")
@@ -49,7 +50,8 @@ def _risk(axes: Axes, ds: xr.Dataset) -> None:
     _panels.finish_axes(axes, ylabel="risk on the training images")
 
 
-def _accuracy(axes: Axes, ds: xr.Dataset) -> None:
+def draw_accuracy(axes: Axes, ds: xr.Dataset) -> None:
+    """``train_accuracy`` and ``test_accuracy`` along the epochs beside ``linear_accuracy``."""
     for name, colour, label in (("train_accuracy", BLUE, "training"), ("test_accuracy", ORANGE, "test")):
         values, last = 100 * ds[name], 100 * ds[name].isel(epoch=-1)
         spread = f" ± {float(last.std(ddof=1)):.1f}" if ds.sizes["seed"] > 1 else ""
@@ -64,7 +66,8 @@ def _accuracy(axes: Axes, ds: xr.Dataset) -> None:
     _panels.finish_axes(axes, ylabel="accuracy in %, band: all seeds")
 
 
-def _confusion(axes: Axes, ds: xr.Dataset) -> None:
+def draw_confusion(axes: Axes, ds: xr.Dataset) -> None:
+    """``confusion``: which digit is taken for which on the test images of seed 0."""
     counts = ds.confusion.values
     wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
     axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(2, wrong.max()))
