@@ -149,6 +149,11 @@ class Balance:
         distance, self._guess = geometry.followed_distance(last, state, self._guess)
         return distance
 
+    @property
+    def overflowed(self) -> bool:
+        """Whether energy or slope are numbers no more at the last save, where the energy was one at the start."""
+        return math.isfinite(self.start) and not all(math.isfinite(number) for number in self._before)
+
     def pack(self) -> dict[str, np.ndarray]:
         """The running sums, for a restart record (the saved state is stored beside)."""
         scalars = [self.start, self.dissipation, self.by_distance, *self._before]

@@ -17,7 +17,6 @@ from .energies import (
     InternalEnergy,
     KullbackLeibler,
     L2Distance,
-    Multiple,
     Potential,
     Risk,
     SobolevDistance,
@@ -46,12 +45,6 @@ PAIRS: dict[tuple[type, type, type], type] = {
     (LayeredMeasure, Risk, ConditionalWasserstein): VelocityField,
     (Control, Risk, Hilbert): VelocityField,
 }
-
-
-def _atoms(energy: Energy) -> Iterator[Energy]:
-    """The energies a sum of multiples is made of."""
-    for term in energy.terms():
-        yield from _atoms(term.energy) if isinstance(term, Multiple) else (term,)
 
 
 def _words(kinds: set[type]) -> str:
@@ -101,7 +94,7 @@ class GradientFlow:
             raise TypeError(
                 f"energy must be an Energy (got {type(self.energy).__name__}); use one of {_words(energies)}"
             )
-        for atom in _atoms(self.energy):
+        for atom in self.energy.atoms():
             if type(atom) not in energies:
                 raise TypeError(
                     f"{type(self.geometry).__name__} supports the energies {_words(energies)} "
@@ -117,7 +110,7 @@ class GradientFlow:
                 f"(got {type(state).__name__}); use torus.density(...) for a density, node.zero() for a control, "
                 "mf.ParticleMeasure or mf.LayeredMeasure for particles"
             )
-        for atom in _atoms(self.energy):
+        for atom in self.energy.atoms():
             if (type(state), type(atom), type(self.geometry)) not in PAIRS:
                 raise TypeError(
                     f"{type(atom).__name__} in {type(self.geometry).__name__} moves "
@@ -131,7 +124,7 @@ class GradientFlow:
     def rate(self, state: Any) -> Any:
         """The right-hand side of this pair at states like this one, with scratch space of its own."""
         self.check(state)
-        forms = {PAIRS[type(state), type(atom), type(self.geometry)] for atom in _atoms(self.energy)}
+        forms = {PAIRS[type(state), type(atom), type(self.geometry)] for atom in self.energy.atoms()}
         if forms == {PressureRate}:
             return PressureRate(self.energy, state.torus)
         if forms in ({VelocityField}, {SteinField}):
@@ -148,14 +141,14 @@ class GradientFlow:
             return "d_t mu(.|s) = div_w(mu(.|s) G(s, .))"
         if isinstance(self.geometry, Kernelised):
             return "d_t rho = div(rho K * (rho grad dE/drho))"
-        if any(isinstance(atom, Risk | BlobEnergy) for atom in _atoms(self.energy)):
+        if any(isinstance(atom, Risk | BlobEnergy) for atom in self.energy.atoms()):
             return "d_t mu = div(mu grad dE/dmu)"
-        if any(isinstance(atom, QUADRATIC) for atom in _atoms(self.energy)):
+        if any(isinstance(atom, QUADRATIC) for atom in self.energy.atoms()):
             return "d_t rho = div(rho grad dE/drho)"
         pressure = " + ".join(
             ("" if c == 1 else f"{c:.6g} ") + ("rho" if m == 1 else f"rho^{m:g}") for c, m in self.energy.pressure()
         )
-        drift = any(isinstance(atom, Potential | L2Distance | KullbackLeibler) for atom in _atoms(self.energy))
+        drift = any(isinstance(atom, Potential | L2Distance | KullbackLeibler) for atom in self.energy.atoms())
         terms = ([f"Laplacian({pressure})"] if pressure else []) + (["div(rho grad V)"] if drift else [])
         return "d_t rho = " + " + ".join(terms)
 

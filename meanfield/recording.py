@@ -40,9 +40,10 @@ class Record:
         self.saved_at = t
         observed = {name: np.asarray(f(t, state)) for name, f in self.observers.items()}
         wall = self._elapsed + clock.perf_counter() - self._start
-        recorded = {name: value for name, (_, value) in recorded_of(self.flow, state).items()}
-        balance = self.balance.save(t, state)
-        if not has_lojasiewicz_slope(self.flow):
+        with np.errstate(over="ignore", invalid="ignore"):  # stochastic descent looks at all data here only
+            balance = self.balance.save(t, state)
+            recorded = {name: value for name, (_, value) in recorded_of(self.flow, state).items()}
+        if not is_training(self.flow):
             del balance["lojasiewicz_slope"]
         return {**balance, **observed, **recorded, "step_size": dt, "wall_time": wall}
 
@@ -89,7 +90,7 @@ def recorded_of(flow: GradientFlow, state: Any) -> dict[str, tuple[tuple[str, ..
 
 def _index(flow: GradientFlow) -> str:
     """What the coordinates of a particle are: components of a point, or parameters of a model."""
-    return "parameter" if any(isinstance(term, Risk) for term in flow.energy.terms()) else "component"
+    return "parameter" if is_training(flow) else "component"
 
 
 def constants_of(state: Any) -> dict[str, tuple[tuple[str, ...], Any]]:
@@ -99,9 +100,9 @@ def constants_of(state: Any) -> dict[str, tuple[tuple[str, ...], Any]]:
     return {"weights": (("particle",), state.weights)} if isinstance(state, ParticleMeasure) else {}
 
 
-def has_lojasiewicz_slope(flow: GradientFlow) -> bool:
-    """Whether a run records how slope and energy scale: training does."""
-    return any(isinstance(term, Risk) for term in flow.energy.terms())
+def is_training(flow: GradientFlow) -> bool:
+    """Whether a risk is part of the energy: such runs record how slope and energy scale."""
+    return any(isinstance(atom, Risk) for atom in flow.energy.atoms())
 
 
 def state_like(state: Any, values: dict[str, np.ndarray]) -> Any:
@@ -153,7 +154,7 @@ def layout_of(flow, state, stepper, times, first, observers, attributes) -> Layo
     torus = getattr(state, "torus", None)
     if torus is not None:  # particles do not tell it by their coordinates
         given["torus"] = {"n": torus.n, "dim": torus.dim}
-    slope = (output.variable("lojasiewicz_slope"),) if has_lojasiewicz_slope(flow) else ()
+    slope = (output.variable("lojasiewicz_slope"),) if is_training(flow) else ()
     recorded = [output.variable(name, *dims) for name, (dims, _) in recorded_of(flow, state).items()]
     once = {name: (output.constant(name, *dims), value) for name, (dims, value) in constants_of(state).items()}
     variables = (*output.RUN_VARIABLES, *slope, *recorded, *(item for item, _ in once.values()))

@@ -200,7 +200,11 @@ def _run(record, recorder, state, memory, t, times, stops, progress, max_steps) 
                 if status is not Status.FINISHED:
                     break
             if t > record.saved_at:
-                recorder.save(recorder.saved, t, record.values(t, state, dt), record.pack(memory))
+                values = record.values(t, state, dt)
+                if record.balance.overflowed:
+                    status, detail = Status.NOT_FINITE, f" (energy {values['energy']:.3g} at t = {t:.6g})"
+                    break
+                recorder.save(recorder.saved, t, values, record.pack(memory))
             if status is not Status.FINISHED:
                 break
     return status, f"{status.sentence}{detail}; {record.steps} steps"

@@ -1,5 +1,7 @@
 """Training of networks as gradient flows of their risk: the energy, its steppers, stochastic descent."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,16 @@ def test_another_penalty_is_another_energy_in_the_sum():
     one, two = mf.Risk(NETWORK, X, Y, penalty=0.3), mf.Risk(NETWORK, X, Y) + ridge
     assert one.value(NEURONS) == pytest.approx(two.value(NEURONS), rel=1e-14)
     np.testing.assert_allclose(one.differential(NEURONS), two.differential(NEURONS), rtol=0, atol=1e-14)
+
+
+@BOTH
+def test_a_multiple_of_a_risk_records_what_a_risk_does(risk, mu, geometry):
+    once, twice = (
+        mf.solve(mf.GradientFlow(energy, geometry), mu, t_end=0.1, progress=False) for energy in (risk(), 2.0 * risk())
+    )
+    assert once.positions.dims[-1] == "parameter"
+    assert twice.positions.dims == once.positions.dims
+    assert set(twice.data_vars) == set(once.data_vars)
 
 
 @pytest.mark.parametrize("sampler", [mf.steppers.WithReplacement(), mf.steppers.Epochs(5)], ids=repr)
@@ -183,6 +195,76 @@ def test_divergence_of_a_descent_ends_with_a_status_and_no_nan(tmp_path):
     ds.close()
 
 
+EXPONENTIAL = mf.Activation("exp", np.exp, np.exp)
+
+
+def test_a_descent_whose_energy_overflows_off_its_batches_ends_with_a_status(tmp_path):
+    """Batches see the many samples at 1, and hardly ever the one at 1000, where the output leaves the numbers."""
+    x, y = np.array([[1.0]] * 99 + [[1000.0]]), np.array([10.0] * 99 + [1.0])
+    flow = mf.GradientFlow(mf.Risk(mf.TwoLayer(1, EXPONENTIAL), x, y), mf.Wasserstein())
+    with pytest.warns(RuntimeWarning, match="not finite: .*energy inf at t = 0.5"):
+        ds = mf.solve(
+            flow, mf.ParticleMeasure([[1e-3, 0.0]]), t_end=1.0, stepper=mf.steppers.StochasticDescent(0.01),
+            save_at=3, rng=np.random.default_rng(1), out=tmp_path / "run.h5", progress=False,
+        )  # fmt: skip
+    assert ds.status == "not finite"
+    assert np.isfinite(ds.energy).all()
+    assert ds.sizes["time"] == 1
+    ds.close()
+
+
+def test_a_potential_that_overflows_ends_a_descent_with_a_status():
+    steep = mf.Potential(lambda a, w: 1e-300 * np.exp(w), gradient=lambda a, w: [0.0 * a, 1e-300 * np.exp(w)])
+    x, y = np.ones((2, 1)), np.full(2, 100.0)
+    flow = mf.GradientFlow(mf.Risk(mf.TwoLayer(1, EXPONENTIAL), x, y) + steep, mf.Wasserstein())
+    stepper = mf.steppers.StochasticDescent(0.01)
+    memory = stepper.init(flow, mf.ParticleMeasure([[0.1, 0.0]]), np.random.default_rng(0))
+    state = memory.state
+    far = mf.ParticleMeasure([[0.1, 2e3]])
+    with np.errstate(over="ignore"):
+        memory = dataclasses.replace(memory, rate=(far.positions - state.positions) / 0.01)
+        after, _, info = stepper.step(flow, 0.0, state, memory)
+    assert info.status.value == "not finite"
+    assert after is state
+
+
+@pytest.mark.parametrize(
+    "stepper",
+    [mf.steppers.Euler(dt=1e-3), mf.steppers.RK4(tolerance=1e-3), mf.steppers.StochasticDescent(1e-3)],
+    ids=["Euler", "RK4", "descent"],
+)
+@pytest.mark.parametrize("size", [1e160, 1e300])
+@BOTH
+def test_a_start_that_overflows_is_refused_on_one_line(risk, mu, geometry, stepper, size):
+    energy = risk()
+    huge = mf.Risk(energy.model, X, size * energy.y)
+    with pytest.raises(ValueError, match="must start where the energy and its derivatives are finite") as caught:
+        mf.solve(
+            mf.GradientFlow(huge, geometry), mu, t_end=1.0, stepper=stepper, rng=np.random.default_rng(0),
+            progress=False,
+        )  # fmt: skip
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_a_kink_has_ended_ends_there_again(tmp_path):
+    """A refused step leaves the memory as it was: what is estimated for the message lets no resumed run go on."""
+    rng, network = np.random.default_rng(28), mf.TwoLayer(3, mf.relu)
+    x, start = rng.standard_cauchy((30, 3)), mf.initial.gaussian(network, 5, rng)
+    flow = mf.GradientFlow(mf.Risk(network, x, np.sign(x[:, 0]), loss=mf.LogisticLoss()), mf.Wasserstein())
+    options = {
+        "t_end": 170.0, "stepper": mf.steppers.Euler(dt=1.7), "save_at": 11, "progress": False,
+        "out": tmp_path / "run.h5",
+    }  # fmt: skip
+    ends = []
+    for resume in (False, True):
+        with pytest.warns(RuntimeWarning, match="unstable: .*rose"):
+            ds = mf.solve(flow, start, resume=resume, **options)
+        ends.append((ds.status_message, ds.positions.values))
+        ds.close()
+    assert ends[0][0] == ends[1][0]
+    np.testing.assert_array_equal(ends[0][1], ends[1][1])
+
+
 RELU = mf.GradientFlow(mf.Risk(mf.TwoLayer(2, mf.relu), X, Y), mf.Wasserstein())
 FLOW = mf.GradientFlow(mf.Risk(NETWORK, X, Y), mf.Wasserstein())
 
@@ -191,6 +273,7 @@ FLOW = mf.GradientFlow(mf.Risk(NETWORK, X, Y), mf.Wasserstein())
     ("call", "error", "names"),
     [
         (lambda: mf.Risk(NETWORK, X), ValueError, "needs labels"),
+        (lambda: mf.Risk(NETWORK, X, loss=mf.SquareLoss()), ValueError, "needs labels"),
         (lambda: mf.Risk(NETWORK, X, Y[:3]), ValueError, r"labels must have shape \(12,\)"),
         (lambda: mf.Risk(RESIDUAL, X, Y), ValueError, r"labels must have shape \(12, 2\)"),
         (lambda: mf.Risk(NETWORK, X[:, :1], Y), ValueError, r"points must have shape \(k, 2\)"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -62,6 +62,11 @@ class Energy(ABC):
     def terms(self) -> tuple[Energy, ...]:
         """The energies this one is a sum of (itself alone, unless it is a sum)."""
         return (self,)
+
+    def atoms(self) -> Iterator[Energy]:
+        """The energies this one is a sum of multiples of."""
+        for term in self.terms():
+            yield from term.energy.atoms() if isinstance(term, Multiple) else (term,)
 
     @property
     def smooth(self) -> bool:

@@ -16,7 +16,7 @@ class Risk(Energy):
     """``E = 𝓛 + penalty``: the risk of a model on data, the energy whose gradient flow is training.
 
     ``Risk(network, x, y)`` for a :class:`TwoLayer` or :class:`ResNet`: ``(1/N) Σ_i ℓ(h(μ, x_i), y_i) + ½λ∫|θ|²dμ(θ)``,
-    the penalty on all parameters of a neuron; add a :class:`Potential` for another one.
+    the penalty on all parameters of a neuron; with a :class:`TwoLayer`, add a :class:`Potential` for another one.
     ``Risk(two_layer, GaussianInputs(d), teacher)``: the same for the whole population of inputs x ~ N(0, I).
     ``Risk(node, rho0, loss)`` for a :class:`DensityNODE`: ``ℓ(μ_1) + ½λ|v|²``, with a distance energy as loss.
 
@@ -53,8 +53,8 @@ class Risk(Energy):
             raise TypeError(
                 f"model must be a TwoLayer, ResNet or DensityNODE (got {type(self.model).__name__}); pass one of these"
             )
-        given = [part for part in (self.y, self.loss) if part is not None]
-        object.__setattr__(self, "problem", self.model.problem(self.x, *given, penalty=self.penalty))
+        given = {} if self.loss is None else {"loss": self.loss}
+        object.__setattr__(self, "problem", self.model.problem(self.x, self.y, **given, penalty=self.penalty))
         object.__setattr__(self, "_last", (None, 0.0, None))
 
     def __repr__(self) -> str:

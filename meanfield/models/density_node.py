@@ -287,12 +287,14 @@ class DensityNODE:
 
     # ---- training --------------------------------------------------------------------------------------------
 
-    def problem(self, rho0: TorusDensity, *losses: Loss, penalty: float = 0.0) -> DensityTraining:
-        """The risk as a function of the control alone; :class:`meanfield.energies.Risk` is made of it."""
-        if len(losses) != 1:
-            raise TypeError(f"a DensityNODE needs one loss (got {len(losses)}); pass mf.Risk(node, rho0, loss)")
-        (loss,) = losses
-        return DensityTraining(self, rho0, loss, penalty)
+    def problem(
+        self, rho0: TorusDensity, y: Loss | None = None, loss: Loss | None = None, *, penalty: float = 0.0
+    ) -> DensityTraining:
+        """The risk as a function of the control alone, for :class:`mf.Risk`; the loss is its ``y`` or its ``loss``."""
+        given = [part for part in (y, loss) if part is not None]
+        if len(given) != 1:
+            raise TypeError(f"a DensityNODE needs one loss (got {len(given)}); pass mf.Risk(node, rho0, loss)")
+        return DensityTraining(self, rho0, given[0], penalty)
 
     # ---- the pieces ------------------------------------------------------------------------------------------
 

@@ -64,7 +64,8 @@ class NetworkTraining:
     def check(self, state: Any) -> None:
         """Refuse what is not a measure of the network's neurons, and a network that has no gradient."""
         self.network.check(state)
-        self.value_and_differential(state)
+        with np.errstate(over="ignore", invalid="ignore"):  # steppers refuse to start where they overflow
+            self.value_and_differential(state)
 
     def value(self, state: Neurons) -> float:
         """The risk and the penalty."""

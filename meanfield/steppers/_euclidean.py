@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .. import _check
 from ..status import Refusal, Status
 
 ITERATIONS = 12  # of the power iteration at the start: the greatest curvature to a few per cent
@@ -114,6 +115,8 @@ class EuclideanMemory:
         after = replace(self, state=state, rate=rate, energy=energy, age=self.age + 1)
         if after.age >= AGAIN_EVERY:
             after = after.estimated_anew(ITERATIONS // 2)
+            if not math.isfinite(after.curvature):
+                return None, Status.NOT_FINITE, "the curvature of the energy has overflowed"
         return after, Status.RUNNING, ""
 
     def estimated_anew(self, iterations: int = ITERATIONS) -> EuclideanMemory:
@@ -135,10 +138,18 @@ class EuclideanMemory:
 
 
 def begin(flow: Any, state: Any) -> EuclideanMemory:
-    """Memory at a fresh state: one gradient for the velocity, some more for the greatest curvature."""
+    """Memory at a fresh state: one gradient for the velocity, some more for the greatest curvature.
+
+    A ``ValueError`` where one of them is no number: data or parameters whose squares overflow.
+    """
     system = flow.rate(state)
-    rate, energy = system.velocity(state), system.energy(state)
-    curvature = greatest_curvature(system, state, ITERATIONS)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rate, energy = system.velocity(state), system.energy(state)  # in this order: a gradient may bring the energy
+        slope = system.squared_norm(system.covector(state))
+        curvature = greatest_curvature(system, state, ITERATIONS)
+    if not (np.isfinite(rate).all() and math.isfinite(slope) and math.isfinite(curvature) and not math.isinf(energy)):
+        got = f"energy {energy:.3g}, |∂E|² {slope:.3g}, curvature {curvature:.3g}"
+        raise _check.fail("a run must start where the energy and its derivatives are finite", got, "rescale the data")
     return EuclideanMemory(state, rate, energy, energy, abs(energy), curvature, 0, math.nan, system)
 
 
@@ -156,6 +167,7 @@ def greatest_curvature(system: System, state: Any, iterations: int) -> float:
     differential an iteration. Over a kink a short difference is no curvature, so where the energy has some it is long:
     the kinks of one sample and one particle then count little, those of many as they should. A state at the edge of
     what its model allows is displaced inwards; where no displacement is allowed, the estimate is what has been found.
+    Infinite where squares overflow.
     """
     vector, base = system.vector(state), system.covector(state)
     nudge = NUDGE if system.smooth else ROUGH_NUDGE
@@ -167,11 +179,14 @@ def greatest_curvature(system: System, state: Any, iterations: int) -> float:
         height = float(np.abs(displacement).max())
         if not height > 0:
             return growth
-        change = _change(system, vector, displacement * (size / height), base)
-        if change is None:
-            return growth
-        change *= height / size
-        growth = math.sqrt(max(system.squared_norm(change), 0.0) / system.squared_norm(covector))
+        with np.errstate(over="ignore", invalid="ignore"):
+            change = _change(system, vector, displacement * (size / height), base)
+            if change is None:
+                return growth
+            change *= height / size
+            growth = math.sqrt(max(system.squared_norm(change), 0.0) / system.squared_norm(covector))
+        if not math.isfinite(growth):
+            return math.inf
         covector = unit(system, change)
     return growth
 

@@ -103,10 +103,10 @@ class ExplicitRungeKutta:
         if after is not None:
             return after.state, replace(after, dt=dt), info
         if isinstance(memory, _euclidean.EuclideanMemory):  # the estimate of the bound may be old
-            memory = memory.estimated_anew()
-            now = self.bound(memory)
-            if free and now < 0.9 * bound:
-                return self.step(flow, t, state, memory, until)
+            anew = memory.estimated_anew()
+            now = self.bound(anew)
+            if free and 0 < now < 0.9 * bound:
+                return self.step(flow, t, state, anew, until)
             info = replace(info, detail=f"{info.detail}; the step bound of {self.tableau.name} is about {now:.3g} here")
         return state, memory, info
 

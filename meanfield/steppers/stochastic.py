@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .. import _check
-from ..status import Status
+from ..status import Refusal, Status
+from ..tableaus import euler
 from . import _euclidean, _fourier
 from .base import StepInfo, even_step
 from .samplers import Sampler, WithReplacement
@@ -105,11 +106,10 @@ class StochasticDescent:
                 str(flow.energy),
                 "pass mf.Risk(model, x, y)",
             )
-        system = flow.rate(state)
-        curvature = _euclidean.greatest_curvature(system, state, _euclidean.ITERATIONS)
-        _fourier.require_below(2 / curvature if curvature > 0 else math.inf, self.dt, "stochastic descent")
-        limit = GROWN * max(1.0, float(np.abs(system.vector(state)).max()))
-        return self._draw(flow, state, rng.bit_generator.state, limit, system)
+        start = _euclidean.begin(flow, state)
+        _fourier.require_below(start.bound(euler), self.dt, "stochastic descent")
+        limit = GROWN * max(1.0, float(np.abs(start.vector).max()))
+        return self._draw(flow, state, rng.bit_generator.state, limit, start.system)
 
     def step(
         self, flow: Any, t: float, state: Any, memory: SampledMemory, until: float = math.inf
@@ -118,15 +118,16 @@ class StochasticDescent:
         if memory.state is not state:
             memory = self._at(flow, state, memory, memory.position)
         h, last = even_step(t, until, self.dt)
-        vector = memory.system.vector(state) + h * memory.rate
+        with np.errstate(over="ignore"):
+            vector = memory.system.vector(state) + h * memory.rate
         largest = float(np.abs(vector).max())
         if not largest <= memory.limit:
             detail = f"a parameter has grown to {largest:.3g}; take a smaller step than {self.dt:g}"
             return state, memory, StepInfo(t, 0.0, status=Status.UNSTABLE, detail=detail)
-        after = self._at(flow, memory.system.state(vector), memory, memory.position + 1)
-        if not np.isfinite(after.rate).all():
-            detail = "the gradient of a batch is not finite"
-            return state, memory, StepInfo(t, 0.0, status=Status.NOT_FINITE, detail=detail)
+        try:
+            after = self._at(flow, memory.system.state(vector), memory, memory.position + 1)
+        except Refusal as refusal:
+            return state, memory, StepInfo(t, 0.0, status=refusal.status, detail=str(refusal))
         return after.state, after, StepInfo(until if last else t + h, h)
 
     def pack(self, memory: SampledMemory) -> dict[str, np.ndarray]:
@@ -160,9 +161,12 @@ class StochasticDescent:
 
 
 def _velocity(flow: Any, state: Any, batch: np.ndarray) -> np.ndarray:
-    """The velocity that a batch gives; where it overflows the step that led there is refused."""
+    """The velocity that a batch gives."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return flow.geometry.velocity(state, flow.energy.differential_on(state, batch))
+        velocity = flow.geometry.velocity(state, flow.energy.differential_on(state, batch))
+    if not np.isfinite(velocity).all():
+        raise Refusal(Status.NOT_FINITE, "the gradient of a batch is not finite")
+    return velocity
 
 
 def _generator(state: Mapping[str, Any]) -> np.random.Generator:
