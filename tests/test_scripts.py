@@ -640,7 +640,7 @@ def test_digits_by_a_residual_network(tmp_path, capsys):
     out, figure = tmp_path / "digits.h5", tmp_path / "digits.png"
     argv = ("--layers", "4", "--width", "32", "--epochs", "12", "--saves", "3")
     ds = main("resnet_digits", "--quick", *argv, "--out", str(out), "--figure", str(figure))
-    assert len(rows(capsys.readouterr().out)) == 5
+    assert len(rows(capsys.readouterr().out)) == 4
     assert 0.88 < float(ds.linear_accuracy.min()) < float(ds.test_accuracy[:, -1].min()) < 1
     assert float(ds.depth_accuracy[:, 0].max()) < 0.5 < float(ds.test_accuracy.min("seed")[-1])
     np.testing.assert_array_equal(ds.depth_accuracy[:, -1], ds.test_accuracy[:, -1])

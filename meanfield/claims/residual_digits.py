@@ -132,7 +132,7 @@ def _on_test_images(network: ResNet, mu: LayeredMeasure, split: Split) -> dict[s
 
 
 def of_digit_networks(ladder: Ladder, ds: xr.Dataset) -> Iterator[Measurement]:
-    """What is asked of the classifier: no training errors, test accuracy and its spread, time."""
+    """What is asked of the classifier: no training errors, test accuracy and its spread."""
     expected, test = ladder.expected, ds.test_accuracy.isel(epoch=-1)
     yield expected["training errors, the worst seed"].measured(int(ds.train_errors.max()))
     yield expected["test accuracy, mean over the seeds"].measured(float(test.mean()))
@@ -140,4 +140,3 @@ def of_digit_networks(ladder: Ladder, ds: xr.Dataset) -> Iterator[Measurement]:
         yield expected["test accuracy, standard deviation over the seeds"].measured(float(test.std(ddof=1)))
     wrong, wrong_linear = 1 - float(test.mean()), 1 - float(ds.linear_accuracy.mean())
     yield expected["test errors over those of linear least squares"].measured(wrong / wrong_linear)
-    yield expected["seconds of CPU, the slowest seed"].measured(float(ds.seconds.max()))
