@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import _check
 from ._chunks import NEURONS, SAMPLES
-from .activations import Activation
+from .activations import Activation, Function
 
 _SPARE = 2048  # compiled passes work on whole tiles, and may run that far beyond a block
 
@@ -31,7 +32,7 @@ def block(room: np.ndarray, samples: int, neurons: int) -> np.ndarray:
 def values(activation: Activation, z: np.ndarray, shape: tuple[int, int], other: np.ndarray) -> np.ndarray:
     """σ of the block in the room ``z``, which is kept; compiled passes put it into the room ``other``."""
     if activation.code is None:
-        return activation(block(z, *shape))
+        return _applied(activation.value, block(z, *shape))
     from .._kernels import activations as kernels
 
     end = _tiles(shape, kernels.TILE)
@@ -44,13 +45,24 @@ def values_and_slopes(activation: Activation, z: np.ndarray, shape: tuple[int, i
     """``q ← q σ'(z)`` for the blocks in two rooms, and σ(z); compiled passes put it in place of z."""
     if activation.code is None:
         product = block(q, *shape)
-        product *= activation.derivative(block(z, *shape))  # type: ignore[misc]
-        return activation(block(z, *shape))
+        product *= _applied(activation.derivative, block(z, *shape))  # type: ignore[arg-type]
+        return _applied(activation.value, block(z, *shape))
     from .._kernels import activations as kernels
 
     end = _tiles(shape, kernels.TILE)
     kernels.values_and_slopes(activation.code, z[:end], q[:end], kernels.ROW)
     return block(z, *shape)
+
+
+def _applied(function: Function, z: np.ndarray) -> np.ndarray:
+    """A user's function of z, which it may not change: one value an argument, or one for all of them."""
+    z = z.view()
+    z.flags.writeable = False
+    result = np.asarray(function(z))
+    if result.shape not in (z.shape, ()):
+        rule = "an activation and its derivative must return one value an argument"
+        raise _check.fail(rule, f"shape {result.shape} for {z.shape}", "write them with NumPy functions")
+    return np.broadcast_to(result, z.shape)
 
 
 def _tiles(shape: tuple[int, int], tile: int) -> int:

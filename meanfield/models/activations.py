@@ -19,7 +19,7 @@ class Activation:
     Parameters
     ----------
     name : str
-    value : callable — array to array of the same shape, σ
+    value : callable — array to a new array of the same shape, σ
     derivative : callable or None — σ'; None means that gradients are refused
     second_derivative : callable or None — σ'', where it is a function
     homogeneity : float or None — α if ``σ(cz) = c^α σ(z)`` for all c > 0

@@ -128,7 +128,7 @@ class EuclideanMemory:
     def relative(self, error: np.ndarray, after: np.ndarray) -> float:
         """Root mean square of an error over the larger of the states before and after."""
         size = max(self.system.size(vector) for vector in (self.vector, after))
-        ratio = math.sqrt(float(np.mean(error**2))) / size if size > 0 else 0.0
+        ratio = math.sqrt(float(np.add.reduce(error**2, axis=None)) / error.size) / size if size > 0 else 0.0
         return ratio if math.isfinite(ratio) else math.inf
 
     def pack(self) -> dict[str, np.ndarray]:

@@ -66,3 +66,32 @@ def test_activations_need_no_compiler():
     code = "import sys, meanfield as mf; mf.tanh(0.0); print('numba' in sys.modules, 'scipy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"
+
+
+X, TARGETS = np.array([[0.3, -1.0], [2.0, 0.5], [-0.7, 0.1]]), np.array([1.0, -1.0, 0.5])
+NEURONS = mf.ParticleMeasure(np.random.default_rng(0).standard_normal((4, 3)))
+LAYERS = mf.LayeredMeasure(np.random.default_rng(1).standard_normal((2, 4, 5)))
+
+
+@pytest.mark.parametrize(
+    ("activation", "names"),
+    [
+        (mf.Activation("one row", lambda z: z[:1], np.ones_like), "one value an argument"),
+        (mf.Activation("flat", lambda z: z, lambda z: np.ones(3)), "one value an argument"),
+        (mf.Activation("in place", lambda z: np.tanh(z, out=z), np.cos), "read-only"),
+    ],
+    ids=lambda given: str(given),
+)
+def test_activations_that_do_not_return_an_array_of_their_own_are_refused(activation, names):
+    for gradient in (
+        lambda: mf.TwoLayer(2, activation).gradient(NEURONS, X, TARGETS),
+        lambda: mf.ResNet(2, activation).gradient(LAYERS, X, X),
+    ):
+        with pytest.raises(ValueError, match=names) as caught:
+            gradient()
+        assert "\n" not in str(caught.value)
+
+
+def test_a_constant_derivative_may_be_a_number():
+    one, two = (mf.TwoLayer(2, mf.Activation("line", lambda z: z, slope)) for slope in (lambda z: 1.0, np.ones_like))
+    np.testing.assert_array_equal(one.gradient(NEURONS, X, TARGETS), two.gradient(NEURONS, X, TARGETS))
