@@ -149,7 +149,8 @@ def begin(flow: Any, state: Any) -> EuclideanMemory:
         curvature = greatest_curvature(system, state, ITERATIONS)
     if not (np.isfinite(rate).all() and math.isfinite(slope) and math.isfinite(curvature) and not math.isinf(energy)):
         got = f"energy {energy:.3g}, |∂E|² {slope:.3g}, curvature {curvature:.3g}"
-        raise _check.fail("a run must start where the energy and its derivatives are finite", got, "rescale the data")
+        rule = "a run must start where the energy and its derivatives are finite"
+        raise _check.fail(rule, got, "scale data or start down")
     return EuclideanMemory(state, rate, energy, energy, abs(energy), curvature, 0, math.nan, system)
 
 
