@@ -96,9 +96,10 @@ class GradientFlow:
             )
         for atom in self.energy.atoms():
             if type(atom) not in energies:
+                others = {key[2] for key in PAIRS if key[1] is type(atom)}
                 raise TypeError(
-                    f"{type(self.geometry).__name__} supports the energies {_words(energies)} "
-                    f"(got {type(atom).__name__}); write it as a sum of these"
+                    f"{type(self.geometry).__name__} supports the energies {_words(energies)} (got "
+                    f"{type(atom).__name__}); use these" + (f", or the geometry {_words(others)}" if others else "")
                 )
 
     def check(self, state: Any) -> None:

@@ -177,7 +177,7 @@ def require_below(bound: float, dt: float | None, stepper: str) -> None:
         raise _check.fail(
             f"dt must not exceed the stability bound {bound:.3g} of {stepper} here",
             f"{dt:g}",
-            "lower dt, or leave it out",
+            "lower dt, or leave it out where it has a default",
         )
 
 
