@@ -11,6 +11,7 @@ from .. import _check, parallel
 from ..measures import ParticleMeasure
 from .gaussian_inputs import GaussianInputs, charges_on
 from .losses import SQUARE, Loss, SquareLoss
+from .network_training import penalised
 
 if TYPE_CHECKING:
     from .two_layer import TwoLayer
@@ -98,11 +99,7 @@ class GaussianTraining:
 
     def value_and_differential(self, state: ParticleMeasure) -> tuple[float, np.ndarray]:
         """Both, the differential (m, d + 1)."""
-        risk, gradient = self._risk_and_gradient(state)
-        if self.penalty:
-            gradient += self.penalty * state.positions
-            risk += 0.5 * self.penalty * float(state.weights @ np.sum(state.positions**2, axis=1))
-        return risk, gradient
+        return penalised(*self._risk_and_gradient(state), state, self.penalty)
 
     def data(self) -> tuple[np.ndarray, ...]:
         """The teacher's neurons and weights."""

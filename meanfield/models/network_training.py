@@ -69,7 +69,8 @@ class NetworkTraining:
 
     def value(self, state: Neurons) -> float:
         """The risk and the penalty."""
-        return self.network.risk(state, self.x, self.y, self.loss) + self._penalty(state)
+        risk = self.network.risk(state, self.x, self.y, self.loss)
+        return risk + self.penalty * half_square(state) if self.penalty else risk
 
     def value_and_differential(self, state: Neurons) -> tuple[float, np.ndarray]:
         """Both, the differential at the particles in mean-field scaling."""
@@ -88,13 +89,17 @@ class NetworkTraining:
         return {"risk": ((), self.network.risk(state, self.x, self.y, self.loss))}
 
     def _at(self, state: Neurons, x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
-        value, differential = self.network.evaluate(state, x, y, self.loss)
-        if self.penalty:
-            value, differential = value + self._penalty(state), differential + self.penalty * state.positions
-        return value, differential
+        return penalised(*self.network.evaluate(state, x, y, self.loss), state, self.penalty)
 
-    def _penalty(self, state: Neurons) -> float:
-        if not self.penalty:
-            return 0.0
-        squares = np.sum(state.weights * np.sum(state.positions**2, axis=-1), axis=-1)  # of one layer, or of each
-        return 0.5 * self.penalty * float(np.mean(squares))
+
+def half_square(state: Neurons) -> float:
+    """``½∫|θ|²dμ``, over depth too where there are layers."""
+    squares = np.sum(state.weights * np.sum(state.positions**2, axis=-1), axis=-1)  # of one layer, or of each
+    return 0.5 * float(np.mean(squares))
+
+
+def penalised(value: float, differential: np.ndarray, state: Neurons, penalty: float) -> tuple[float, np.ndarray]:
+    """Risk and differential with the penalty ``½λ∫|θ|²dμ`` added."""
+    if not penalty:
+        return value, differential
+    return value + penalty * half_square(state), differential + penalty * state.positions
