@@ -89,7 +89,8 @@ class NetworkTraining:
         return {"risk": ((), self.network.risk(state, self.x, self.y, self.loss))}
 
     def _at(self, state: Neurons, x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
-        return penalised(*self.network.evaluate(state, x, y, self.loss), state, self.penalty)
+        value, differential = self.network.evaluate(state, x, y, self.loss)
+        return penalised(value, differential, state, self.penalty)
 
 
 def half_square(state: Neurons) -> float:

@@ -13,13 +13,11 @@ from ..status import Refusal, Status
 
 ITERATIONS = 12  # of the power iteration at the start: the greatest curvature to a few per cent
 AGAIN_EVERY = 50  # steps between later estimates, with half the iterations
-ROUGH_NUDGE = 1e-2  # the same where the energy has kinks: over many of them a difference is a mean curvature
 NUDGE = 1e-6  # size of the displacement between two differentials, relative to the state (or 1)
+ROUGH_NUDGE = 1e-2  # the same where the energy has kinks: over many of them a difference is a mean curvature
 RISE = 1e-12  # relative rise of the energy in a step that rounding explains
 ROUNDING = 64 * float(np.finfo(np.float64).eps)  # of its sums, whose terms are of the size of the first energy
-ROUGH_RISE = (
-    2.0  # energy over that at the last estimate which kinks explain: steps to and fro over one raise it a little
-)
+ROUGH_RISE = 2.0  # times the energy at the last estimate: steps to and fro over a kink raise it by less
 
 
 class System(Protocol):
