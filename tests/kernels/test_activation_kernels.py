@@ -3,6 +3,7 @@
 import math
 import time
 
+import mpmath
 import numba
 import numpy as np
 import pytest
@@ -23,35 +24,8 @@ def arguments(size=8 * ROW):
     return spread * signs
 
 
-def erf_by_series(z):
-    """``2/√π e^{−z²} Σ 2^n z^{2n+1}/(2n+1)!!``: terms of one sign, in extended precision; 1 beyond 7."""
-    z = np.clip(z, -7, 7)
-    term = total = z + 0
-    for n in range(1, 200):
-        term = term * (2 * z * z / (2 * n + 1))
-        total = total + term
-    return total * np.exp(-z * z) * 2 / np.sqrt(LONG(np.pi) + LONG(1.2246467991473532e-16))
-
-
-ROOT_OF_PI = np.sqrt(LONG(np.pi) + LONG(1.2246467991473532e-16))
-BY_LONG_DOUBLES = {
-    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0) * LONG(1)),
-    "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2),
-    "erf": (erf_by_series, lambda z: 2 / ROOT_OF_PI * np.exp(-z * z)),
-    "sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda z: 1 / (2 + np.exp(z) + np.exp(-z))),
-    "softplus": (lambda z: np.maximum(z, 0) + np.log1p(np.exp(-abs(z))), lambda z: 1 / (1 + np.exp(-z))),
-    "cos": (np.cos, lambda z: -np.sin(z)),
-}
-
-
 def exact(name, z):
-    """Value and derivative to more digits than double: by mpmath where it is installed, else in extended precision."""
-    try:
-        import mpmath
-    except ImportError:
-        if np.finfo(LONG).eps > 1e-18:
-            pytest.skip("needs mpmath or an extended precision")
-        return tuple(function(z.astype(LONG)) for function in BY_LONG_DOUBLES[name])
+    """Value and derivative to more digits than double."""
     mpmath.mp.dps = 40
     one = mpmath.mpf(1)
     functions = {
