@@ -185,3 +185,24 @@ def test_a_resumed_run_of_particles_keeps_the_bits_of_its_balance(tmp_path):
     for name in ("positions", "balance_defect"):
         np.testing.assert_array_equal(resumed[name], whole[name])
     resumed.close()
+
+
+def test_a_run_hands_each_plan_to_the_next_one_and_so_does_its_continuation(tmp_path, monkeypatch):
+    given, plain = [], mf.Wasserstein.followed_distance
+
+    def noted(self, a, b, guess):
+        given.append(guess)
+        return plain(self, a, b, guess)
+
+    monkeypatch.setattr(mf.Wasserstein, "followed_distance", noted)
+    flow = mf.GradientFlow(mf.Interaction(mf.GaussianKernel(0.5)), mf.Wasserstein())
+    cloud = mf.ParticleMeasure(np.random.default_rng(0).standard_normal((20, 2)))
+    options = {"t_end": 1.0, "save_at": 5, "progress": False, "stepper": mf.steppers.RK4(dt=0.05)}
+    mf.solve(flow, cloud, **options)
+    whole, given[:] = list(given), []
+    with pytest.warns(RuntimeWarning, match="step limit"):
+        mf.solve(flow, cloud, out=tmp_path / "run.h5", max_steps=10, **options)
+    mf.solve(flow, cloud, out=tmp_path / "run.h5", resume=True, **options).close()
+    assert [guess is None for guess in whole] == [True, False, False, False]
+    for one, two in zip(whole[1:], given[1:], strict=True):
+        np.testing.assert_array_equal(one, two)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield.status import Status
 
 RNG = np.random.default_rng(5)
 X = RNG.standard_normal((12, 2))
@@ -328,3 +329,22 @@ def test_bad_input_is_refused_on_one_line(call, error, names):
     with pytest.raises(error, match=names) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_a_difference_across_a_kink_is_no_curvature():
+    """Neurons 1e-9 from their kinks: over 1e-6 jumps of the slope would look like curvatures of 1e5 and more."""
+    rng = np.random.default_rng(0)
+    neurons = np.stack([rng.choice([-1.0, 1.0], 40), 1e-9 * rng.choice([-1.0, 1.0], 40)], axis=1)
+    flow = mf.GradientFlow(mf.Risk(mf.TwoLayer(1, mf.relu), [[1.0]], [3.0]), mf.Wasserstein())
+    memory = mf.steppers.RK4(tolerance=1e-4).init(flow, mf.ParticleMeasure(neurons))
+    assert 1.0 < memory.curvature < 1e3
+
+
+def test_a_rise_within_the_rounding_of_the_first_energy_is_none():
+    """At an exact fit the energy is zero; a displacement of 1e-9 leaves some 1e-18 of it."""
+    flow = mf.GradientFlow(mf.Risk(NETWORK, X, NETWORK.predict(NEURONS, X)), mf.Wasserstein())
+    memory = mf.steppers.Euler(dt=0.01).init(flow, NEURONS)
+    assert memory.energy == 0
+    moved = NEURONS.positions + 1e-9
+    for scale, status in ((1.0, Status.RUNNING), (0.0, Status.UNSTABLE)):
+        assert dataclasses.replace(memory, scale=scale).complete(moved.copy())[1] is status

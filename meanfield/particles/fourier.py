@@ -1,8 +1,8 @@
 """Particles to Fourier modes and back, by the library's non-uniform FFT.
 
 Real strengths and real fields are packed in pairs, one as the real and one as the imaginary part of a complex
-transform. Points are cut into chunks whose number depends on N alone, each spread on a grid of its own, and added in
-order: the bits do not depend on the number of threads.
+transform. Points are cut into chunks whose number depends on N and the modes alone, each spread on a grid of its own,
+and added in order: the bits do not depend on the number of threads.
 """
 
 from __future__ import annotations
